@@ -59,12 +59,12 @@ class HttpUrl:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, such as `https://console.example:8443`; safe to write into a header."""
+        """Scheme, host and port, such as `https://acme.example:8443`; safe to write into a header."""
         return f"{self.scheme}://{self.authority}"
 
     @property
     def authority(self) -> str:
-        """Host and port as in the header `Host`: `console.example:8443`, `[::1]:8437`, or the host alone."""
+        """Host and port as in the header `Host`: `acme.example:8443`, `[::1]:8437`, or the host alone."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port is None else f"{host}:{self.port}"
 
@@ -88,7 +88,7 @@ def parse(text: str, *, services: bool = False) -> HttpUrl:
     """Parse an HTTP URL.
 
     Args:
-        text: such as `https://console.example:8443/back?tab=1`.
+        text: such as `https://acme.example:8443/back?tab=1`.
         services: also accept host names with underscores, as private networks have them (`otel_collector`).
 
     Raises:
@@ -127,7 +127,7 @@ def parse_host_and_port(text: str) -> tuple[str, int | None]:
 def _host(text: str, services: bool) -> str | None:
     """Return a host in its canonical form, or None if it is neither a DNS name nor an IP address.
 
-    Examples: `Console.Example` gives `console.example`, `[0:0::1]` gives `::1`, `127.0.0.1` stays; `0x7f.1`, `1.2` and
+    Examples: `acme.EXAMPLE` gives `acme.example`, `[0:0::1]` gives `::1`, `127.0.0.1` stays; `0x7f.1`, `1.2` and
     `a..b` give None.
     """
     if text.startswith("["):

@@ -178,6 +178,16 @@ TOKEN_SECONDS: Final = 12 * 3600
 """How long an access token is valid (WHOHAS_TOKEN_LIFETIME)."""
 CODE_SECONDS: Final = 60.0
 """How long the authorization code of a sign-in is valid."""
+CONSOLE_SIGN_IN_SECONDS: Final = 600
+"""How long a sign-in to the web console may take, from the first page to the return from the provider."""
+CONSOLE_IDLE_SECONDS: Final = 3600
+"""How long a session of the web console lasts without a request (WHOHAS_CONSOLE_IDLE_SECONDS)."""
+CONSOLE_SESSION_SECONDS: Final = 12 * 3600
+"""How long a session of the web console lasts at most (WHOHAS_CONSOLE_SESSION_SECONDS)."""
+CONSOLE_NOTICE_SECONDS: Final = 60
+"""How long a browser keeps the message for the page that follows a form."""
+CONSOLE_SEEN_SECONDS: Final = 60
+"""Minimum interval between two writes of when a session was last used."""
 KEYS_RELOAD_SECONDS: Final = 5.0
 """Interval at which the folder of signing keys is read again; a server learns of another's rotation within it."""
 KEYS_UNKNOWN_RELOAD_SECONDS: Final = 0.2
@@ -385,6 +395,14 @@ RELATIONS: Final = (
     (
         "WATCH_WAIT_SECONDS < WATCH_TOKEN_CHECK_SECONDS < WATCH_MAX_SECONDS",
         "The token of a stream is checked every few seconds during the stream.",
+    ),
+    (
+        "CODE_SECONDS < CONSOLE_SIGN_IN_SECONDS < CONSOLE_IDLE_SECONDS <= CONSOLE_SESSION_SECONDS",
+        "A user has time to enter the password, and a session ends in any case.",
+    ),
+    (
+        "CONSOLE_SEEN_SECONDS * 10 <= CONSOLE_IDLE_SECONDS",
+        "The stored time of the last request is precise enough to show whether a session is idle.",
     ),
     (
         "KEYS_UNKNOWN_RELOAD_SECONDS < KEYS_RELOAD_SECONDS",

@@ -8,6 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from patience import until
 from ready import ready
 from support import Server, result_when_over, serving, whohas
 from whohas.audit import Actor, EventType
-from whohas.auth import Caller
+from whohas.auth import Caller, session_caller
+from whohas.auth.users import person_table
 from whohas.errors import WhohasError
 from whohas.execution.processes import ForkServer
 from whohas.ingest import LoadReport, Loss
@@ -141,6 +143,18 @@ def accept_loss(services: Services) -> None:
     tell_loads(services.warehouse, services.database)
 
 
+def ann(services: Services) -> Caller:
+    return session_caller(services.access.users.get("ann"))
+
+
+def a_session(services: Services) -> str:
+    if "ann" not in {user.name for user in services.access.users.list()}:
+        with services.database.begin() as connection:  # without an event
+            values = {"id": "a" * 32, "name": "ann", "levels": [], "sources": [], "created": datetime.now(UTC)}
+            connection.execute(person_table.insert().values(values))
+    return services.access.sessions.start(ann(services), ME)
+
+
 def somebody() -> Caller:
     return Caller("b" * 32, "bob", frozenset(), frozenset(), "b" * 32)
 
@@ -162,6 +176,10 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a download of what is made now": (over, lambda s, id: download(s, id, "json"), ["report.downloaded"]),
     "a download of no file": (cancelled, lambda s, id: download(s, id, "csv"), []),
     "a download of no run": (None, lambda s, _: download(s, "f" * 32, "csv"), []),
+    "a look at the rows": (over, lambda s, id: s.runs.record_view(s.runs.get(id), ME), ["report.viewed"]),
+    "a sign-in": (None, lambda s, _: a_session(s), ["session.started"]),
+    "a sign-out": (a_session, lambda s, id: s.access.sessions.end(s.access.sessions.find(id), ME), ["session.ended"]),
+    "a sign-out everywhere": (a_session, lambda s, _: s.access.sessions.end_all(ann(s), ME), ["session.ended"]),
     "a client": (None, lambda s, _: a_client(s), ["client.created"]),
     "a client that cannot be": (None, lambda s, _: s.access.clients.create("x", ["no:such:scope"], levels=["ORG_ADMIN"]), []),
     "a new secret": (a_client, lambda s, id: s.access.clients.rotate_secret(id, by=ME), ["client.rotated"]),

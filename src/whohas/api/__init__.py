@@ -11,6 +11,7 @@ A request passes these middlewares and dependencies, from the outermost to the i
     CORS              if `cors_origins` is set
     exceptions        maps exceptions to error responses
     normalize_path    normalizes paths: `//oauth/token` and `/oauth/token/` become `/oauth/token`
+    console           passes requests below `/console` to the web console (`whohas.console`), if it is on
     authentication    authenticates the caller; without a token every path but the public ones is a 401
     rate_limit        the rate limit of the client, if `rate_limit` is not 0
     content_coding    refuses request bodies with a Content-Encoding

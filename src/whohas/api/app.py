@@ -20,6 +20,7 @@ from whohas.api.errors import exception_handler
 from whohas.api.metrics import Metrics
 from whohas.api.middleware.authentication import AuthenticationMiddleware
 from whohas.api.middleware.body_size import BodySizeLimitMiddleware
+from whohas.api.middleware.console import ConsoleMiddleware
 from whohas.api.middleware.content_coding import ContentCodingMiddleware
 from whohas.api.middleware.denied_requests import DeniedRequestAuditMiddleware
 from whohas.api.middleware.drain_body import DrainBodyMiddleware
@@ -34,10 +35,13 @@ from whohas.api.middleware.tracing import TracingMiddleware
 from whohas.api.preconditions import PRECONDITION_HEADERS
 from whohas.api.routes import events, health, oauth, reports, runs, schedules, sign_in, tasks
 from whohas.api.routes import metrics as metrics_routes
+from whohas.console.app import create_console
 from whohas.db.engine import is_local
 from whohas.reports import all_reports as known_reports
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from whohas.services import Services
 
 
@@ -77,7 +81,8 @@ def create_app(services: Services) -> FastAPI:
         is_open = services.settings.metrics == "open"
         app.include_router(metrics_routes.open_router if is_open else metrics_routes.router)
     _describe(app)
-    app.user_middleware.extend(_middleware(services, app.state.metrics, public_paths(app)))
+    console = create_console(services, app.state.watch) if services.settings.console else None
+    app.user_middleware.extend(_middleware(services, app.state.metrics, public_paths(app), console))
     return app
 
 
@@ -101,8 +106,12 @@ def _operation_id(route: APIRoute) -> str:
     return f"{route.name}_{route.path.strip('/').replace('/', '_').replace('{', '').replace('}', '')}"
 
 
-def _middleware(services: Services, metrics: Metrics, without_token: frozenset[str]) -> list[Middleware]:
+def _middleware(
+    services: Services, metrics: Metrics, without_token: frozenset[str], console: ASGIApp | None
+) -> list[Middleware]:
     """Return the middlewares, the outermost first; `whohas.api` lists what each does."""
+    max_body_bytes = services.settings.max_body_bytes
+    guarded = console and ContentCodingMiddleware(BodySizeLimitMiddleware(console, max_bytes=max_body_bytes))
     origins = services.settings.cors_origins
     cors: list[Any] = [
         Middleware(
@@ -137,6 +146,7 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         *(cors if origins else []),
         Middleware(ExceptionMiddleware),
         Middleware(NormalizePathMiddleware),
+        *([Middleware(ConsoleMiddleware, console=guarded)] if guarded else []),
         Middleware(
             AuthenticationMiddleware,
             verify=tokens.verify,
@@ -145,6 +155,6 @@ def _middleware(services: Services, metrics: Metrics, without_token: frozenset[s
         ),
         *([Middleware(RateLimitMiddleware, limit=limit, inline=local)] if limit.max_calls else []),
         Middleware(ContentCodingMiddleware),
-        Middleware(BodySizeLimitMiddleware, max_bytes=services.settings.max_body_bytes),
+        Middleware(BodySizeLimitMiddleware, max_bytes=max_body_bytes),
         Middleware(ResultFastPathMiddleware, runs=services.runs, inline=local),
     ]

@@ -66,7 +66,7 @@ class CsrfTokens:
 
     def set_cookie(self, request: Request, response: Response, nonce: str) -> None:
         """Set the cookie with the nonce on a response. The browser deletes it at the end of its session."""
-        response.set_cookie(_cookie(request), nonce, path="/", secure=_secure(request), httponly=True, samesite="lax")
+        response.set_cookie(_cookie(request), nonce, path="/", secure=is_secure(request), httponly=True, samesite="lax")
 
     def check(self, request: Request, fields: Mapping[str, str], token: str) -> None:
         """Raise unless a POST comes from a sign-in page that this server sent to the same browser.
@@ -79,7 +79,7 @@ class CsrfTokens:
         Raises:
             Forbidden: the POST came from another site, the cookie is missing, or the token does not match.
         """
-        if not _from_here(request):
+        if not is_from_here(request):
             raise Forbidden(f"This form was sent by another site than this one, so nobody was signed in. {_START_OVER}")
         nonce = request.cookies.get(_cookie(request), "")
         if not _NONCE.fullmatch(nonce):
@@ -91,7 +91,8 @@ class CsrfTokens:
             raise Forbidden(f"This form is not the one that you were given, so nobody was signed in. {_START_OVER}")
 
 
-def _from_here(request: Request) -> bool:
+def is_from_here(request: Request) -> bool:
+    """Return whether a POST was sent by a page of this server, by its fetch metadata or else its origin."""
     sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
     if sites:
         # `none`: the user, not a page, sent it. `Origin` is not compared here: behind a proxy the host may differ
@@ -108,10 +109,11 @@ def _from_here(request: Request) -> bool:
     return (origin.host, origin.port or default) == (here.host, here.port or default)
 
 
-def _secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
+    """Return whether a request came over HTTPS, so that cookies can be restricted to it."""
     return request.scope["scheme"] == "https"
 
 
 def _cookie(request: Request) -> str:
     # browsers accept the prefix __Host- only over HTTPS, from this host itself and not from its sibling domains
-    return "__Host-whohas-sign-in" if _secure(request) else "whohas-sign-in"
+    return "__Host-whohas-sign-in" if is_secure(request) else "whohas-sign-in"

@@ -39,7 +39,7 @@ from whohas.auth.callers import (
 )
 from whohas.auth.users import JOIN_COLUMNS, User, person_table, user_from_join, user_from_row
 from whohas.db.cache import Cache, cache_until_commit
-from whohas.db.engine import UTCDateTime, metadata
+from whohas.db.engine import UTCDateTime, insert_for, metadata
 from whohas.errors import InvalidArguments, NotFound, Unauthorized
 
 client_table = sa.Table(
@@ -203,6 +203,33 @@ class Clients:
             connection.execute(client_table.insert().values(values))
             write_event(connection, _event(EventType.CLIENT_CREATED, client, by))
         return NewClient(client, secret)
+
+    def get_or_create(self, client_id: str, name: str) -> ApiClient:
+        """Return the application with a fixed id, revoked or not; create it if it does not exist.
+
+        It has all scopes and no levels, and nobody knows its secret: users sign in at it, and it does nothing alone.
+
+        Args:
+            client_id: the id, 32 lower-case hex digits.
+            name: the name of a new client.
+        """
+        with self._database.begin() as connection:
+            now = datetime.now(UTC)
+            values = {
+                "id": client_id,
+                "name": name,
+                "secret": self._hash(secrets.token_hex(32)),
+                "scopes": [SCOPE_ALL],
+                "created": now,
+                "levels": [],
+                "sources": [],
+                "redirects": [],
+                "tokens_from": now.replace(microsecond=0),
+            }
+            new = insert_for(connection, client_table).values(values).on_conflict_do_nothing()
+            if connection.execute(new.returning(client_table.c.id)).first() is not None:
+                write_event(connection, _event(EventType.CLIENT_CREATED, _read(connection, client_id), SYSTEM))
+            return _read(connection, client_id)
 
     def rotate_secret(self, client_id: str, *, end_tokens: bool = False, by: Actor = SYSTEM) -> NewClient:
         """Replace the secret of a client, and write an event of it to the audit log. The old secret stops working.

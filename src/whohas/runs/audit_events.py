@@ -59,6 +59,11 @@ def report_downloaded(run: Run, artefact: Artifact, by: Actor, name: str, span: 
     return Event(EventType.REPORT_DOWNLOADED, run.id, by, "success", facts)
 
 
+def report_viewed(run: Run, by: Actor) -> Event:
+    """Return the event that somebody looks at the rows of a run."""
+    return Event(EventType.REPORT_VIEWED, run.id, by, "success", {**_facts(run), "rows": run.rows})
+
+
 def report_switched(report_type: str, by: Actor, *, off: bool) -> Event:
     """Return the event that a report was switched off or on."""
     return Event(EventType.REPORT_SWITCHED, report_type, by, "off" if off else "on", {"report": report_type})

@@ -397,6 +397,15 @@ class Runs:
         with self.database.begin() as connection:
             audit.write_event(connection, audit_events.report_downloaded(run, artefact, by, name, span))
 
+    def record_view(self, run: Run, by: audit.Actor) -> None:
+        """Write the audit event that somebody looks at the rows of a run. Send no row before this has returned.
+
+        Args:
+            by: the actor for the audit log.
+        """
+        with self.database.begin() as connection:
+            audit.write_event(connection, audit_events.report_viewed(run, by))
+
     def cancel(self, run_id: str, caller: Caller | None = None, by: audit.Actor = SYSTEM) -> None:
         """Cancel a run. A queued run ends at once, a running one as soon as its child process has ended. No effect on a
         run that is over.

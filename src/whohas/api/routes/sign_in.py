@@ -24,17 +24,22 @@ from whohas.api.csrf import CsrfTokens
 from whohas.api.dependencies import services_of
 from whohas.api.errors import remember_denial_reason
 from whohas.api.routes.oauth import TokenFields, client_address, token_scopes
-from whohas.auth import ApiClient, AuthServices
+from whohas.auth import CONSOLE_CLIENT_ID, ApiClient, AuthServices
 from whohas.auth.codes import CHALLENGE_PATTERN
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
 
 STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;min-height:100vh;"
-    "background:#f4f5f7;color:#1c1e21}main{background:#fff;padding:2rem;border-radius:.5rem;width:20rem;"
-    "box-shadow:0 1px 4px #0003}h1{font-size:1.25rem;margin:0 0 1rem}label{display:block;margin:.75rem 0 .25rem}"
-    "input{box-sizing:border-box;width:100%;padding:.5rem;font:inherit;border:1px solid #767a80;border-radius:.25rem}"
-    "button{margin-top:1.25rem;width:100%;padding:.6rem;font:inherit;border:0;border-radius:.25rem;"
-    "background:#0b57a4;color:#fff}p[role=alert]{color:#a3120c}"
+    ":root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1d232b;--soft:#5a6472;--line:#767f8c;"
+    "--bad:#a3120c}@media (prefers-color-scheme:dark){:root{--page:#12161c;--card:#1a2029;--ink:#e3e8ef;--soft:#a2adbb;"
+    "--line:#7d899a;--bad:#ff9f97}}"
+    "body{font:15px/1.5 system-ui,sans-serif;margin:0;display:grid;place-items:center;min-height:100vh;"
+    "background:var(--page);color:var(--ink)}main{box-sizing:border-box;background:var(--card);padding:2rem;"
+    "border-radius:.6rem;width:min(23rem,100vw - 2rem);box-shadow:0 1px 4px #0003}h1{font-size:1.3rem;margin:0 0 .5rem}"
+    "p{margin:0 0 1rem;color:var(--soft)}label{display:block;margin:.75rem 0 .25rem;font-weight:550}"
+    "input{box-sizing:border-box;width:100%;padding:.5rem .7rem;font:inherit;border:1px solid var(--line);"
+    "border-radius:.4rem;background:var(--card);color:inherit}button{margin-top:1.5rem;width:100%;padding:.6rem;"
+    "font:inherit;font-weight:550;border:0;border-radius:.4rem;background:#0b57a4;color:#fff}"
+    ":focus-visible{outline:2px solid #4b93dd;outline-offset:2px}p[role=alert]{color:var(--bad)}"
 )
 PAGE = Environment(autoescape=True).from_string(
     """<!doctype html>
@@ -62,6 +67,9 @@ PAGE = Environment(autoescape=True).from_string(
 </html>
 """
 )
+CONSOLE_REDIRECT = "/console/signed-in"
+"""The `redirect_uri` of the web console."""
+
 # the fields of an authorization request; the form repeats them as hidden fields
 REQUEST_FIELDS = (
     "response_type",
@@ -82,19 +90,20 @@ class _AuthorizationRequest:
 
     Attributes:
         client: the application.
-        redirect: the parsed `redirect_uri`.
+        redirect: the parsed `redirect_uri`; None for the web console, whose `redirect_uri` is a path of this server.
         fields: the fields of the request, those of `REQUEST_FIELDS` that it has.
     """
 
     client: ApiClient
-    redirect: HttpUrl
+    redirect: HttpUrl | None
     fields: Mapping[str, str]
 
     def redirect_back(self, **answer: str) -> Response:
         """Return the redirect to the application with these parameters and the `state` of the request."""
         state = {"state": self.fields["state"]} if "state" in self.fields else {}
-        separator = "?" if not self.redirect.query else "" if self.redirect.query == "?" else "&"
-        address = f"{self.redirect.text}{separator}{urlencode([*answer.items(), *state.items()])}"
+        query = self.redirect.query if self.redirect else ""
+        separator = "?" if not query else "" if query == "?" else "&"
+        address = f"{self.fields['redirect_uri']}{separator}{urlencode([*answer.items(), *state.items()])}"
         return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
@@ -148,7 +157,7 @@ def sign_in(request: Request, fields: TokenFields) -> Response:
         remember_denial_reason(request.scope, error.message)
         return _form(request, tokens, asked, error.message, 401)
     scopes = token_scopes(asked.client, fields.get("scope", ""))
-    code = access.codes.issue(asked.client, person, asked.redirect.text, fields["code_challenge"], scopes)
+    code = access.codes.issue(asked.client, person, fields["redirect_uri"], fields["code_challenge"], scopes)
     return asked.redirect_back(code=code)
 
 
@@ -178,8 +187,10 @@ def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationReq
             "The program that sent you here is not known to this server. Ask an administrator to register it "
             "(`whohas client create`)."
         )
-    address = client.match_redirect(redirect)
-    if address is None:
+    # the console may be reached by many addresses, so its own is a path, which the browser completes
+    is_console = client.id == CONSOLE_CLIENT_ID and redirect == CONSOLE_REDIRECT
+    address = None if is_console else client.match_redirect(redirect)
+    if address is None and not is_console:
         raise InvalidArguments(
             "The program that sent you here gave a redirect address that is not registered. Ask an "
             "administrator to register it (`whohas client create --redirect`)."
@@ -231,7 +242,7 @@ def _page(
     fields = None if asked is None else {**asked.fields, csrf.TOKEN_FIELD: token}
     text = PAGE.render(style=STYLE, message=message, fields=fields, client=asked and asked.client.name)
     # the POST is answered by a redirect, to which some browsers apply the page's `form-action` as well
-    redirect = f" {_source(asked.redirect)}" if asked else ""
+    redirect = f" {_source(asked.redirect)}" if asked and asked.redirect else ""
     style = b64encode(sha256(STYLE.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{style}'; form-action 'self'{redirect}; "

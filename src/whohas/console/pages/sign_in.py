@@ -1,0 +1,118 @@
+"""Signing in and out.
+
+A user signs in by the authorization code flow of OAuth 2 with PKCE, as at any other program: at the page of this server
+(`whohas.api.routes.sign_in`), whose code is redeemed here without a request, or at the OpenID Connect provider, if the
+console is registered there (`oidc_client_id`). `/console/sign-in?local=1` leads to the page of this server in any case.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+from urllib.parse import quote, unquote, urlencode
+
+from starlette.responses import RedirectResponse, Response
+
+from whohas import timeouts
+from whohas.api.actors import remember_claim
+from whohas.api.routes.oauth import base_url
+from whohas.api.routes.sign_in import CONSOLE_REDIRECT
+from whohas.auth import CONSOLE_CLIENT_ID, SCOPE_ALL, session_caller
+from whohas.console import session
+from whohas.console.view import Pages, View
+from whohas.errors import Forbidden, Unauthorized
+
+PAGES = Pages()
+
+CLIENT_NAME = "The web console"
+PENDING_COOKIE = "whohas-sign-in-pending"
+"""The state and the verifier of a sign-in, and the page that follows it."""
+
+_PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(local|outside)\.(.{0,2000})")
+_START_OVER = "Start again from the console's start page."
+
+
+@PAGES.get("/sign-in", needs=None)
+def begin_sign_in(view: View) -> Response:
+    """Send the browser to the page where the user signs in."""
+    following = session.local_path(view.query.get("next", ""))
+    if view.session is not None:
+        return view.redirect(following)
+    access = view.services.access
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    outside = None if view.query.get("local") else access.outside_sign_in
+    if outside is not None:
+        address = outside.authorization_address(_redirect_address(view), state, challenge)
+    else:
+        address = _own_page(view, state, challenge)
+    response = view.redirect(address)
+    pending = f"{state}.{verifier}.{'outside' if outside else 'local'}.{quote(following, safe='')}"
+    session.set_cookie(view.request, response, PENDING_COOKIE, pending, int(timeouts.CONSOLE_SIGN_IN_SECONDS))
+    return response
+
+
+def _own_page(view: View, state: str, challenge: str) -> str:
+    client = view.services.access.clients.get_or_create(CONSOLE_CLIENT_ID, CLIENT_NAME)
+    if client.revoked is not None:
+        raise Forbidden("Nobody can sign in to the console: its client was revoked (`whohas client list`).")
+    asked = {
+        "response_type": "code",
+        "client_id": client.id,
+        "redirect_uri": CONSOLE_REDIRECT,
+        "scope": SCOPE_ALL,
+        "state": state,
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+    }
+    return f"/oauth/authorize?{urlencode(asked)}"
+
+
+def _redirect_address(view: View) -> str:
+    """Return the address that the provider sends the browser back to; it must be registered there."""
+    return f"{base_url(view.request)}{CONSOLE_REDIRECT}"
+
+
+@PAGES.get("/signed-in", needs=None)
+def end_sign_in(view: View) -> Response:
+    """Redeem the code of a sign-in, start a session, and send the browser to the page that it asked for first."""
+    cookie = view.request.cookies.get(session.cookie_name(view.request, PENDING_COOKIE), "")
+    pending = _PENDING.fullmatch(cookie)
+    if pending is None or not hmac.compare_digest(pending[1].encode(), view.query.get("state", "").encode()):
+        raise Forbidden(f"This sign-in was not begun in this browser, or too long ago. {_START_OVER}")
+    if "error" in view.query:
+        raise Forbidden(f"The sign-in was refused: {view.query['error'][:200]}. {_START_OVER}")
+    access = view.services.access
+    code, outside = view.query.get("code", ""), None
+    try:
+        if pending[3] == "outside" and access.outside_sign_in is not None:
+            outside = access.outside_sign_in.redeem(code, _redirect_address(view), pending[2])
+            caller = outside.caller
+        else:
+            caller = session_caller(access.codes.redeem(code, CONSOLE_CLIENT_ID, CONSOLE_REDIRECT, pending[2]).user)
+    except Unauthorized as error:
+        raise Forbidden(f"{error.message} {_START_OVER}") from None
+    remember_claim(view.request, caller.name)
+    view.request.state.caller = caller
+    id = access.sessions.start(caller, view.actor, outside)
+    response = view.redirect(session.local_path(unquote(pending[4])))
+    session.set_cookie(view.request, response, session.SESSION_COOKIE, id)
+    session.delete_cookie(view.request, response, PENDING_COOKIE)
+    return response
+
+
+@PAGES.post("/sign-out", needs="")
+def sign_out(view: View) -> Response:
+    """End this session, or all sessions of the user if the form says `everywhere`."""
+    assert view.session is not None, "the page needs a user"
+    sessions = view.services.access.sessions
+    if view.fields.get("everywhere"):
+        sessions.end_all(view.caller, view.actor)
+    else:
+        sessions.end(view.session, view.actor)
+    response: Response = RedirectResponse(session.HOME, 303, {"Cache-Control": "no-store"})
+    session.delete_cookie(view.request, response, session.SESSION_COOKIE)
+    return response
