@@ -85,6 +85,13 @@ def test_a_readable_report_without_rows_shows_its_columns(tmp_path: Path) -> Non
     assert "Ids left out Account id" in first_page(path)
 
 
+def test_figures_are_printed_without_rows(tmp_path: Path) -> None:
+    summary = RowsSummary("", 0, (FigureValue("rejected", "Rows rejected at load", 7), FigureValue("a", "None", 0, 0)))
+    text = plain_text(made(tmp_path, [NAME], summary=summary), "-raw")
+    assert "7\nRows rejected at load" in text
+    assert "%" not in text
+
+
 def test_pages_side_by_side_have_titles(tmp_path: Path) -> None:
     others = [ResultColumn(f"c{n}", "text", label=f"Label {n}", section=f"Section {n // 50}") for n in range(200)]
     rows = [[f"account {r}", *(f"{r}/{n}" for n in range(200))] for r in range(60)]

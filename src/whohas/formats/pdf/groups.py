@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from whohas.engine.statement import ResultColumn, group_title
 from whohas.formats.display import compute, display_texts
-from whohas.formats.pdf.typesetter import LINE_SEPARATOR, ShapedColumn, Typesetter
+from whohas.formats.pdf.typesetter import ShapedColumn, Typesetter
 from whohas.formats.readable import ColumnChoice
 
 _NO_TITLE = "(none)"
@@ -104,9 +104,9 @@ def heading_pieces(headings: Headings, most: int, setter: Typesetter) -> Heading
         if of_title + of_facts <= most:
             pieces.append((number, True, title, of_title, fact, of_facts))
             continue
-        for place, (cell, lines) in enumerate(divided_cell(title, of_title, most, setter)):
+        for place, (cell, lines) in enumerate(_divided(title, of_title, most, setter)):
             pieces.append((number, not place, cell, lines, b"", 0))
-        pieces += [(number, False, b"", 0, cell, lines) for cell, lines in divided_cell(fact, of_facts, most, setter)]
+        pieces += [(number, False, b"", 0, cell, lines) for cell, lines in _divided(fact, of_facts, most, setter)]
     numbers, first, titles, title_counts, facts, fact_counts = zip(*pieces, strict=True)
     return HeadingPieces(
         np.array(numbers),
@@ -118,20 +118,13 @@ def heading_pieces(headings: Headings, most: int, setter: Typesetter) -> Heading
     )
 
 
-def divided_cell(cell: bytes, count: int, most: int, setter: Typesetter) -> list[tuple[bytes, int]]:
-    """Return a cell in pieces of at most `most` lines, each with its number of lines.
-
-    Args:
-        cell: the cell, as `Typesetter.shape` returns it.
-        count: its number of lines.
-    """
+def _divided(cell: bytes, count: int, most: int, setter: Typesetter) -> list[tuple[bytes, int]]:
+    """Return a cell of `count` lines in pieces of at most `most` lines, each with its number of lines."""
     if count <= most:
         return [(cell, count)] if count else []
-    lines = cell.split(LINE_SEPARATOR)
-    if len(lines) > 1:
-        lines[-1] = lines[-1].removesuffix(setter.advance_after_last_line(len(lines)))
+    lines = setter.split_cell(cell)
     pieces = (lines[start : start + most] for start in range(0, count, most))
-    return [(LINE_SEPARATOR.join(some) + setter.advance_after_last_line(len(some)), len(some)) for some in pieces]
+    return [(setter.join_lines(some), len(some)) for some in pieces]
 
 
 class HeadingTypesetter:

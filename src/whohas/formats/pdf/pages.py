@@ -21,7 +21,7 @@ from whohas.formats.pdf.groups import HeadingPieces, Headings, HeadingTypesetter
 from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, MARGIN, ROW_PADDING, PageLayout, Panel
 from whohas.formats.pdf.operators import join_tokens, number, operation
 from whohas.formats.pdf.title import BLACK, BOLD, LIGHT, MIDDLE, REGULAR, Header
-from whohas.formats.pdf.typesetter import LINE_SEPARATOR, ShapedColumn, Typesetter
+from whohas.formats.pdf.typesetter import ShapedColumn, Typesetter
 
 compute: Any = pyarrow.compute
 """Untyped: `pyarrow.compute` creates its functions at import, so type checkers do not know them."""
@@ -491,12 +491,8 @@ class Pages:
             if count == 1:
                 divided.append(cell)
                 continue
-            lines = cell.split(LINE_SEPARATOR)
-            if len(lines) > 1:
-                lines[-1] = lines[-1].removesuffix(self._setter.advance_after_last_line(len(lines)))
-            for part in range(count):
-                some = lines[part * most : (part + 1) * most]
-                divided.append(LINE_SEPARATOR.join(some) + self._setter.advance_after_last_line(len(some)))
+            lines = self._setter.split_cell(cell)
+            divided += [self._setter.join_lines(lines[part * most : (part + 1) * most]) for part in range(count)]
         return pa.array(divided, pa.binary())
 
     def _drawn(

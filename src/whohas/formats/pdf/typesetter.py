@@ -6,6 +6,7 @@ decoded, broken into lines and encoded together. Only cells that need shaping (`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,17 @@ class Typesetter:
         """Return operators that end a cell of several lines and move back to its first line; empty for one line."""
         back = b"%.3f" % ((lines - 1) * self._leading)
         return join_tokens(b")Tj", operation(b"Td", 0, back), b"(") if lines > 1 else b""
+
+    def split_cell(self, cell: bytes) -> list[bytes]:
+        """Return the lines of a cell that `shape` returned."""
+        lines = cell.split(LINE_SEPARATOR)
+        if len(lines) > 1:
+            lines[-1] = lines[-1].removesuffix(self.advance_after_last_line(len(lines)))
+        return lines
+
+    def join_lines(self, lines: Sequence[bytes]) -> bytes:
+        """Return a cell of some lines, as `shape` would return it."""
+        return LINE_SEPARATOR.join(lines) + self.advance_after_last_line(len(lines))
 
     def _plain_widths(self, column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
         """Return the width of each cell as if it were ASCII, and the indexes of cells that are not plain ASCII.

@@ -90,23 +90,16 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     choose = choose_readable_layout if readable else choose_layout
     measures = _measures(extract, columns, places, regular, bold, options.zone, readable)
     layout = choose(columns, measures, options.page)
-    panel_names = panel_titles(columns, layout.panels) if readable else ["" for _ in layout.panels]
-    headers = [
-        header_row(columns, panel, layout, bold.shaper, title)
-        for panel, title in zip(layout.panels, panel_names, strict=True)
-    ]
-    if readable:  # rows begin at the same height in all panels, so that a lower bar would leave a gap
-        lines_of_bar = max(len(cell) for header in headers for cell in header.cells)
-        headers = [replace(header, lines=lines_of_bar) for header in headers]
+    headers = _headers(columns, layout, bold, readable)
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
     tagged = cells <= MAX_TAGGED_CELLS
     lines = title_block(
         about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper, choice.left_out
     )
-    if readable and extract.summary is not None and extract.count:
+    if readable and extract.summary is not None:
         lines += [*summary_lines(extract.summary, layout, bold.shaper, regular.shaper), space(_SUMMARY_GAP)]
     titles = list(_titles(lines, layout, tagged))
-    # Pages side by side have their rows at the same height: beside the title block, they would be half empty.
+    # Pages side by side have their rows at the same height: below the title block, they would be half empty.
     if readable and extract.count and (len(layout.panels) > 1 or titles[-1].bottom - layout.bottom < _LEAST_ROOM):
         titles.append(_Title([], layout, tagged))
     with path.open("wb", buffering=1 << 20) as file:
@@ -117,23 +110,24 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
             for title in titles[:-1]:
                 out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
             last = titles[-1]
-            group = next((n for n, column in enumerate(columns) if column.name == extract.rows.group), None)
+            names = [column.name for column in extract.rows.columns]
+            group = names.index(extract.rows.group) if extract.rows.group in names else None
             frame = Frame(
-                columns, group, layout, headers, options.zone, len(last.marks) if tagged else None, bool(above)
+                columns,
+                None if readable else group,
+                layout,
+                headers,
+                options.zone,
+                len(last.marks) if tagged else None,
+                bool(above),
             )
             headings = None
-            if above:
-                identity = [column.name for column in extract.rows.columns].index(extract.rows.group)
+            if above and group is not None:
+                read = range(len(shown), len(shown) + len(above))
                 headings = HeadingTypesetter(
-                    _headed(choice, above),
-                    range(len(shown), len(shown) + len(above)),
-                    len(shown) + len(above),
-                    options.zone,
-                    frame.heading_room,
-                    bold,
-                    regular,
+                    _headed(choice, above), read, read.stop, options.zone, frame.heading_room, bold, regular
                 )
-                places = (*shown, *above, identity)
+                places = (*shown, *above, group)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
             done = 0
             batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
@@ -145,6 +139,19 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
         heading_marks = frame.heading_marks if above else ()
         book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face), heading_marks)
     return ()
+
+
+def _headers(columns: Sequence[ResultColumn], layout: PageLayout, bold: Typesetter, readable: bool) -> Sequence[Header]:
+    """Return the header row of each panel."""
+    if not readable:
+        return [header_row(columns, panel, layout, bold.shaper) for panel in layout.panels]
+    headers = [
+        header_row(columns, panel, layout, bold.shaper, title)
+        for panel, title in zip(layout.panels, panel_titles(columns, layout.panels), strict=True)
+    ]
+    # Rows begin at the same height in all panels, so that a lower bar would leave a gap.
+    lines = max(len(cell) for header in headers for cell in header.cells)
+    return [replace(header, lines=lines) for header in headers]
 
 
 def _headed(choice: ColumnChoice, places: Sequence[int]) -> list[ResultColumn]:
