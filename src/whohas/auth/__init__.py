@@ -18,7 +18,7 @@ from whohas.auth.codes import AuthorizationCodes, CodeGrant
 from whohas.auth.keys import InstallationKeys, SigningKeys, open_keys, public_key_set
 from whohas.auth.oidc import OIDCConfig, OIDCIssuer
 from whohas.auth.owners import find_owner
-from whohas.auth.permissions import ROUTES, RoutePermission, check_access
+from whohas.auth.permissions import CONSOLE_ACTIONS, ROUTES, RoutePermission, check_access
 from whohas.auth.sessions import CONSOLE_CLIENT_ID, OutsideRights, Session, Sessions, session_caller
 from whohas.auth.throttle import LoginThrottle, RateLimit, open_window_counter
 from whohas.auth.tokens import AccessToken, AccessTokens
@@ -27,6 +27,7 @@ from whohas.errors import InvalidArguments
 from whohas.settings import Settings
 
 __all__ = [
+    "CONSOLE_ACTIONS",
     "CONSOLE_CLIENT_ID",
     "ROUTES",
     "SCOPE_ALL",

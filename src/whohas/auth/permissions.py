@@ -17,6 +17,7 @@ from whohas.auth.callers import (
     SCOPE_DEFAULT,
     SCOPE_MANAGE,
     SCOPE_READ,
+    SEES_ALL_LEVELS,
     TASKS_READ,
     TASKS_WRITE,
     Caller,
@@ -89,18 +90,26 @@ Scopes and levels of those operations are the published ones (`security` and `x-
 listed levels needs any level."""
 
 
+CONSOLE_ACTIONS: Mapping[str, RoutePermission] = MappingProxyType(
+    {
+        "holdRun": RoutePermission("hold or release a run", (SCOPE_MANAGE,), SEES_ALL_LEVELS),
+    }
+)
+"""The rights of what only the web console does; the other pages need the rights of a route."""
+
+
 def check_access(caller: Caller, route: str) -> None:
     """Raise `Forbidden` unless a caller has the rights that a route needs.
 
     Args:
         caller: the authenticated caller.
-        route: the name of the route, a key of `ROUTES`.
+        route: the name of the route, a key of `ROUTES` or `CONSOLE_ACTIONS`.
 
     Raises:
         Forbidden: the caller lacks the scope or the level, the route is for users only, or it is not in the table or
             needs no token; the message names the missing right.
     """
-    needs = ROUTES.get(route)
+    needs = ROUTES.get(route) or CONSOLE_ACTIONS.get(route)
     if needs is None:
         raise Forbidden(
             f"Nobody may use the route {route!r}: it is not in the table of access (whohas.auth.permissions)."

@@ -32,7 +32,7 @@ from whohas import timeouts
 from whohas.api.actors import request_actor
 from whohas.api.csrf import TOKEN_FIELD
 from whohas.audit import Actor
-from whohas.auth import ROUTES, Caller, Session, check_access
+from whohas.auth import CONSOLE_ACTIONS, ROUTES, Caller, Session, check_access
 from whohas.console import rendering, session
 from whohas.errors import Forbidden, InvalidArguments
 from whohas.services import Services
@@ -73,8 +73,8 @@ class PageRoute:
     Attributes:
         method: GET or POST.
         path: the full path, such as `/console/runs/{id}`.
-        needs: the name of the route of the API whose rights a caller needs (`whohas.auth.ROUTES`); empty if any user
-            may call it; None if it is public.
+        needs: the name of the route of the API whose rights a caller needs (`ROUTES` or `CONSOLE_ACTIONS`); empty if
+            any user may call it; None if it is public.
         function: the function that answers.
         link: the entry of the navigation under which the page is.
     """
@@ -116,7 +116,7 @@ class Pages:
         return self._register("POST", path, needs)
 
     def _register(self, method: str, path: str, needs: str | None) -> Callable[[PageFunction], PageFunction]:
-        if needs and ROUTES.get(needs) is None:
+        if needs and ROUTES.get(needs) is None and needs not in CONSOLE_ACTIONS:
             raise ValueError(f"{needs!r} is not in the table of access (whohas.auth.permissions).")
 
         def register(function: PageFunction) -> PageFunction:
