@@ -59,7 +59,7 @@ def find_cursor(before: str, index: Index) -> QueryCursor:
         before: the text; it need not be valid.
         index: the index to search.
     """
-    path, group, field, start, position = "", "", "", 0, 0
+    path, group, field, start, position, is_range = "", "", "", 0, 0, False
     outer: list[tuple[str, str]] = []  # path and group around each open bracket; group: the field before the bracket
     while position < len(before):
         letter = before[position]
@@ -85,7 +85,8 @@ def find_cursor(before: str, index: Index) -> QueryCursor:
             field, start = _unescaped(before[start:position].lstrip("-")), position + 1
         if letter in _DELIMITERS:
             start = position + 1
-            if letter in "()" or letter.isspace():
+            is_range = letter in "[{" or (is_range and letter not in "]}")
+            if letter in "()" or (letter.isspace() and not is_range):
                 field = ""
         position += 1
     text = before[start:]
