@@ -13,12 +13,13 @@ import typer
 from whohas.cli.exits import ExitCode
 from whohas.cli.index import make_index
 from whohas.cli.installation import read_settings
+from whohas.cli.load_record import write_load_record
 from whohas.cli.load_report import print_load
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from whohas.ingest import GuardLimits, LoadProgress
+    from whohas.ingest import GuardLimits, LoadProgress, LoadReport
     from whohas.settings import Settings
 
 
@@ -44,6 +45,7 @@ def load(
     cells emptied. With --check the exit code is the one that the load would have.
     """
     from whohas.audit.events import operator_actor
+    from whohas.errors import WhohasError
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files
     from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
@@ -53,6 +55,11 @@ def load(
     # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
     who = operator_actor()
+
+    options = tuple(name for name, given in (("--strict", strict), ("--accept-loss", accept_loss)) if given)
+
+    def record(report: LoadReport | None, error: str = "") -> None:
+        write_load_record(settings, who, paths, options, report, error)
 
     def on_wait() -> None:
         if not quiet:
@@ -75,9 +82,15 @@ def load(
     except LoadStopped as stop:
         if database is not None:
             emit_stopped_load_event(database, stop.report, who)
+            record(stop.report)
         print_load(stop.report, check, quiet, stopped=True)
         raise typer.Exit(ExitCode.STOPPED) from None
+    except WhohasError as error:
+        if database is not None:
+            record(None, error.message)
+        raise
     if database is not None:
+        record(report)
         tell_loads(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), database)
     stopped = check and bool(report.losses) and not accept_loss
     print_load(report, check, quiet, stopped)
