@@ -16,7 +16,7 @@ PEERS := $(CURDIR)/.cache/bench
 INSTALLED := $(CURDIR)/.cache/installed
 STRICT ?= 0
 # what is slow or needs other programs has a marker, and runs in the target of that name alone (`markers` in pyproject.toml)
-QUICK := not client and not engine and not long and not chaos
+QUICK := not client and not engine and not long and not chaos and not browser
 PYTEST := $(RUN) pytest -n 2 --dist worksteal
 # the tests of `make test` draw the same each time; those of `properties` and `chaos` as this says
 ifndef SEED
@@ -27,7 +27,7 @@ endif
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: help setup demo test unit clients engines long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
+.PHONY: help setup demo test unit clients engines browser long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,13 @@ clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go
 engines: .venv/.ready ## run more tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
 	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
 
+# what drives the browser is installed here and not into the package; npm writes the date of this file
+.cache/browser/node_modules/.package-lock.json: tests/browser/package.json
+	@mkdir -p .cache/browser && cp $< .cache/browser/ && npm install --silent --no-fund --no-audit --prefix .cache/browser && touch $@
+
+browser: .venv/.ready .cache/browser/node_modules/.package-lock.json ## run the tests of the web console in Chromium (needs npm and Chromium)
+	@STRICT=$(STRICT) $(RUN) pytest -m browser tests/browser $(ARGS)
+
 long: .venv/.ready ## run the tests that take long: kills and outages, millions of rows, many examples
 	@STRICT=$(STRICT) $(PYTEST) -m long $(ARGS)
 
@@ -81,7 +88,7 @@ fuzz: .venv/.ready ## draw inputs for each parser for ten minutes (FUZZ="query c
 chaos: .venv/.ready ## kill and stop servers, workers and their database at random for some minutes (SEED=N repeats one)
 	@STRICT=1 $(RUN) pytest -m chaos -s --chaos-seconds 120 --chaos-kills 100 --chaos-seed $(SEED) $(ARGS)
 
-all-tests: test clients engines long chaos ## run every test
+all-tests: test clients engines browser long chaos ## run every test
 
 $(CURDIR)/.tools/vale/vale: tools/prose/go.mod | $(UV)
 	@echo "Setting up vale in .tools"
@@ -97,7 +104,7 @@ prose: .venv/.ready | $(VALE) ## check the English of documents, docstrings and 
 	@$(RUN) python tools/prose/check.py $(VALE)
 
 coverage: .venv/.ready ## the tests with branch coverage of every process they start
-	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client" && $(RUN) coverage combine -q && $(RUN) coverage report
+	@$(RUN) coverage erase && $(RUN) coverage run -m pytest -n 2 -q -m "not client and not browser" && $(RUN) coverage combine -q && $(RUN) coverage report
 
 wheel: .venv/.ready ## build the wheel into dist, install it into a new environment, and run a report with it
 	@rm -rf dist && $(UV) build --quiet && tools/check_wheel.sh dist/*.whl .venv/bin/python

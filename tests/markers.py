@@ -1,4 +1,4 @@
 """Markers that `make` knows."""
 
-APART = frozenset(("client", "engine", "long", "chaos"))
+APART = frozenset(("client", "engine", "browser", "long", "chaos"))
 """Markers of tests that `make test` leaves to targets of their own."""

@@ -22,6 +22,7 @@ from whohas.api.routes.events import RunEvents
 from whohas.console import session
 from whohas.console.assets import PATH as ASSETS_PATH
 from whohas.console.assets import asset_response
+from whohas.console.rows import RowTables
 from whohas.console.view import NO_STORE, Link, NotSignedIn, PageRoute, Pages, View, answer
 from whohas.errors import Forbidden, NotFound, QuotaExceeded, WhohasError
 from whohas.services import Services
@@ -67,10 +68,11 @@ def create_console(services: Services, watch: RunEvents) -> ASGIApp:
         watch: the live updates of runs, which the console shares with the API.
     """
     navigation = tuple(sorted(_navigation(), key=lambda entry: entry[0].order))
+    rows = RowTables(services.settings, services.artefacts)
 
     def endpoint(page: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
-            request.state.watch = watch
+            request.state.watch, request.state.rows = watch, rows
             request.scope["route"] = route_of[page.method, page.path]  # for the metrics
             try:
                 return await answer(page, request, services, navigation)

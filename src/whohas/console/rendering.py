@@ -9,6 +9,7 @@
 | `ago` | a time | 3 minutes ago |
 | `share` | 0.125 | 12.5 % |
 | `cell` | any value of a table | text, `Yes` or `No`, a time, or texts joined by `; ` |
+| `prose` | a description with words between backticks | these words as code |
 
 Times are in UTC, as in the files that programs read.
 """
@@ -58,7 +59,15 @@ def _environment() -> Environment:
     filters: dict[str, Any] = environment.filters
     names: dict[str, Any] = environment.globals
     filters.update(
-        number=number, size=size, duration=duration, when=when, ago=ago, share=share, plural=pluralize, cell=cell
+        number=number,
+        size=size,
+        duration=duration,
+        when=when,
+        ago=ago,
+        share=share,
+        prose=prose,
+        plural=pluralize,
+        cell=cell,
     )
     names.update(asset=asset_address, version=__version__, charts=charts, token_field=TOKEN_FIELD)
     return environment
@@ -118,6 +127,15 @@ def age_text(seconds: float) -> str:
             text = pluralize(int(abs(seconds) // length), unit)
             return f"{text} ago" if seconds > 0 else f"in {text}"
     return "just now" if seconds >= 0 else "in a moment"
+
+
+def prose(text: str) -> Markup:
+    """Return a description in which words between backticks are code: `` `x` `` becomes `<code>x</code>`."""
+    parts = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 and index < len(parts) - 1 else part
+        for index, part in enumerate(parts)
+    )
 
 
 def share(value: float) -> str:

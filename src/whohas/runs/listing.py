@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from whohas.errors import InvalidArguments
 from whohas.runs import repository
 from whohas.runs.filters import FilterField, parse_filter, parse_sorters
 from whohas.runs.models import Run, RunState
@@ -70,6 +72,17 @@ FIELDS: Mapping[str, FilterField] = {
 SORTERS: Mapping[str, sa.ColumnElement[Any]] = {"created": run.c.created}
 
 
+ORDERS: Mapping[str, sa.ColumnElement[Any]] = {
+    "created": run.c.created,
+    "report": run.c.report_name,
+    "state": run.c.state,
+    "launcher": sa.func.lower(run.c.launcher),
+    "rows": run.c.rows,
+    "completed": run.c.completed,
+}
+"""The columns by which `ListRequest.order` sorts; the published sorters know fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListRequest:
     """A request for a page of runs.
@@ -77,6 +90,9 @@ class ListRequest:
     Attributes:
         filters: a filter as `filters.parse_filter` parses it; empty for all runs.
         sorters: sorters as `filters.parse_sorters` parses them; empty for the newest first.
+        order: a name of `ORDERS`, with `-` before it for descending; empty to sort by `sorters`.
+        text: a text that the report's title, the launcher, an argument or the begin of the id has, without regard to
+            case; empty for all runs.
         only_active: whether only runs that are not over are wanted.
         limit: the largest number of runs on the page.
         offset: the number of runs to skip before the page.
@@ -84,6 +100,8 @@ class ListRequest:
 
     filters: str = ""
     sorters: str = ""
+    order: str = ""
+    text: str = ""
     only_active: bool = False
     limit: int = 250
     offset: int = 0
@@ -98,9 +116,9 @@ def list_page(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[b
         seen: further conditions, such as `visibility.visible_to`.
 
     Raises:
-        InvalidArguments: filters or sorters are malformed.
+        InvalidArguments: filters or sorters are malformed, or the order is unknown.
     """
-    order = parse_sorters(asked.sorters, SORTERS) or [run.c.created.desc()]
+    order = _order(asked.order) or parse_sorters(asked.sorters, SORTERS) or [run.c.created.desc()]
     selection = sa.and_(*_conditions(asked), *seen)
     with database.connect() as connection:
         return repository.list_runs(connection, selection, order, asked.limit, asked.offset)
@@ -120,7 +138,31 @@ def count_all(database: sa.Engine, asked: ListRequest, *seen: sa.ColumnElement[b
         return repository.count(connection, selection)
 
 
+def _order(name: str) -> list[sa.ColumnElement[Any]]:
+    if not name:
+        return []
+    column = ORDERS.get(name.removeprefix("-"))
+    if column is None:
+        raise InvalidArguments(f"Runs are not sorted by {name[:60]!r}. Choose from {', '.join(ORDERS)}.")
+    return [(column.desc() if name.startswith("-") else column.asc()).nulls_last(), run.c.created.desc()]
+
+
+def _has_text(text: str) -> sa.ColumnElement[bool]:
+    lowered = text.lower()
+    # the arguments as stored are JSON, in which a quote or a letter beyond ASCII is an escape
+    escaped = json.dumps(lowered)[1:-1]
+    return sa.or_(
+        sa.func.lower(run.c.report_name).contains(lowered, autoescape=True),
+        sa.func.lower(run.c.launcher).contains(lowered, autoescape=True),
+        run.c.report_type == text.upper(),
+        run.c.id.startswith(lowered, autoescape=True),
+        sa.func.lower(sa.cast(run.c.arguments, sa.Text)).contains(escaped, autoescape=True),
+    )
+
+
 def _conditions(asked: ListRequest) -> Iterator[sa.ColumnElement[bool]]:
     yield ACTIVE_RUNS if asked.only_active else sa.true()
     if asked.filters.strip():
         yield parse_filter(asked.filters, FIELDS)
+    if asked.text:
+        yield _has_text(asked.text)

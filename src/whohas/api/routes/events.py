@@ -64,7 +64,7 @@ log = structlog.get_logger("whohas.http")
 
 
 @dataclass(eq=False)
-class _Watcher:
+class Watcher:
     """A connected client.
 
     Attributes:
@@ -105,7 +105,7 @@ class RunEvents:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._watchers: set[_Watcher] = set()
+        self._watchers: set[Watcher] = set()
         self._poller: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -125,33 +125,46 @@ class RunEvents:
             )
 
     @asynccontextmanager
-    async def register(self, request: Request, run_id: str | None, known: str) -> AsyncGenerator[_Watcher]:
-        """Register the client of a request until its response ends.
+    async def register(
+        self, caller: Caller, rights: Callable[[], Caller], run_id: str | None, known: str
+    ) -> AsyncGenerator[Watcher]:
+        """Register a client until its response ends.
 
         Args:
-            request: the request, whose token is verified again every `RIGHTS_CHECK_SECONDS`.
+            caller: the caller of the request.
+            rights: called every `RIGHTS_CHECK_SECONDS`: returns the caller with the present rights, or raises
+                `Unauthorized` or `Forbidden`, which ends the stream.
             run_id: the run to watch; None for all runs that the caller may see.
             known: the id of the last event that the client got (`Last-Event-ID`); empty if it got none.
         """
-        rights = partial(self._rights, bearer_token(request.headers), request.scope["route"].name)
-        watcher = _Watcher(caller_of(request), rights, run_id, {known.partition("-")[0]: known})
+        watcher = Watcher(caller, rights, run_id, {known.partition("-")[0]: known})
         self._watchers.add(watcher)
         try:
             yield watcher
         finally:
             self._watchers.discard(watcher)
 
-    async def events(self, watcher: _Watcher) -> AsyncGenerator[ServerSentEvent]:
+    async def events(self, watcher: Watcher) -> AsyncGenerator[ServerSentEvent]:
         """Yield the events of one run until it is over, or of all runs until the client disconnects.
 
-        The first events are the present states. A stream also ends after `MAX_STREAM_SECONDS`, when the server stops,
+        `changes` with each run as JSON.
+        """
+        yield ServerSentEvent(retry=2000)
+        async for run in self.changes(watcher):
+            if run is not None:
+                yield ServerSentEvent(id=event_id(run), event="run", data=report_results(run))
+
+    async def changes(self, watcher: Watcher) -> AsyncGenerator[Run | None]:
+        """Yield the states of one run until it is over, or of all runs until the client disconnects; None where
+        nothing changed for `WATCH_WAIT_SECONDS`.
+
+        The first states are the present ones. A stream also ends after `MAX_STREAM_SECONDS`, when the server stops,
         or when the caller loses the right to watch. FastAPI sends a comment after 15 seconds without an event.
         """
         for run, launched in await anyio.to_thread.run_sync(self._now, watcher.run_id):
             watcher.enqueue(run, launched)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
-        yield ServerSentEvent(retry=2000)
         ends, next_check = time.monotonic() + MAX_STREAM_SECONDS, time.monotonic() + RIGHTS_CHECK_SECONDS
         while not self._closing and time.monotonic() < ends:
             if time.monotonic() > next_check:
@@ -159,19 +172,27 @@ class RunEvents:
                     return
                 next_check = time.monotonic() + RIGHTS_CHECK_SECONDS
             while (run := watcher.next_run()) is not None:
-                yield ServerSentEvent(id=event_id(run), event="run", data=report_results(run))
+                yield run
                 if watcher.run_id is not None and run.state.is_over:
                     return
             watcher.woken.clear()
             with suppress(TimeoutError):  # to check `_closing` and the rights again
                 await asyncio.wait_for(watcher.woken.wait(), timeouts.WATCH_WAIT_SECONDS)
+            if not watcher.pending:
+                yield None
 
-    def _rights(self, token: str, route: str) -> Caller:
+    def token_rights(self, token: str, route: str) -> Caller:
+        """Return the caller of a token with the present rights, if it may call a route.
+
+        Raises:
+            Unauthorized: the token is not valid any more.
+            Forbidden: the caller may not call the route any more.
+        """
         caller = self._services.access.tokens.verify(token)
         check_access(caller, route)
         return caller
 
-    def _update_rights(self, watcher: _Watcher) -> bool:
+    def _update_rights(self, watcher: Watcher) -> bool:
         """Update the rights of a client, and return whether it may continue to watch."""
         try:
             watcher.caller = watcher.rights()
@@ -231,16 +252,16 @@ _EVENTS: openapi.Responses = {200: {"description": "Events named `run`."}}
 # in the dependency too, because the status is already sent when the generator runs.
 
 
-async def watch_all(request: Request, response: Response, known: Known = "") -> AsyncGenerator[_Watcher]:
+async def watch_all(request: Request, response: Response, known: Known = "") -> AsyncGenerator[Watcher]:
     """Register the client of a request as a watcher of all runs, until its response ends."""
     run_events = _run_events(request)
     run_events.check_capacity()
     response.headers["Cache-Control"] = "no-store"  # FastAPI's default, no-cache, lets caches store it
-    async with run_events.register(request, None, known) as watcher:
+    async with run_events.register(caller_of(request), _rights(request), None, known) as watcher:
         yield watcher
 
 
-async def watch_one(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[_Watcher]:
+async def watch_one(request: Request, response: Response, id: str, known: Known = "") -> AsyncGenerator[Watcher]:
     """Register the client of a request as a watcher of one run, until its response ends.
 
     Raises:
@@ -252,7 +273,7 @@ async def watch_one(request: Request, response: Response, id: str, known: Known 
         raise HTTPException(204)
     run_events.check_capacity()
     response.headers["Cache-Control"] = "no-store"
-    async with run_events.register(request, run.id, known) as watcher:
+    async with run_events.register(caller_of(request), _rights(request), run.id, known) as watcher:
         yield watcher
 
 
@@ -262,7 +283,7 @@ async def watch_one(request: Request, response: Response, id: str, known: Known 
     **openapi.operation("watchRuns", summary="Live updates of all runs, as server-sent events", responses=_EVENTS),
 )
 async def stream_events(
-    request: Request, watcher: Annotated[_Watcher, Depends(watch_all)]
+    request: Request, watcher: Annotated[Watcher, Depends(watch_all)]
 ) -> AsyncGenerator[ServerSentEvent]:
     """Send the events of all runs that the caller may see."""
     async for event in _run_events(request).events(watcher):
@@ -279,11 +300,15 @@ async def stream_events(
     ),
 )
 async def stream_run_events(
-    request: Request, watcher: Annotated[_Watcher, Depends(watch_one)]
+    request: Request, watcher: Annotated[Watcher, Depends(watch_one)]
 ) -> AsyncGenerator[ServerSentEvent]:
     """Send the events of one run until it is over."""
     async for event in _run_events(request).events(watcher):
         yield event
+
+
+def _rights(request: Request) -> Callable[[], Caller]:
+    return partial(_run_events(request).token_rights, bearer_token(request.headers), request.scope["route"].name)
 
 
 def _run_events(request: Request) -> RunEvents:

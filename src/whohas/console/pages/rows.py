@@ -1,0 +1,134 @@
+"""The rows of a run as a table that scrolls, sorts and filters.
+
+The page writes one audit event, and its token lets the requests for rows that follow pass without another one.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import anyio
+import anyio.to_thread
+from starlette.responses import JSONResponse, Response
+
+from whohas.api.csrf import CsrfTokens
+from whohas.api.requests import validate_run_id
+from whohas.console import session
+from whohas.console.pages.runs import PAGES as RUNS
+from whohas.console.rows import MAX_PAGE, QUERIES_AT_ONCE, RowPage, RowRequest, RowTable, RowTables
+from whohas.console.view import Pages, View
+from whohas.errors import Forbidden, InvalidArguments, NotFound
+from whohas.runs.models import Run
+
+PAGES = Pages(RUNS.link)
+
+_FIRST = 50
+"""The rows of the page itself, which browsers without scripts show."""
+
+_queries = anyio.CapacityLimiter(QUERIES_AT_ONCE)
+
+
+@PAGES.get("/runs/{id}/rows", needs="getReport")
+async def show_rows(view: View, id: str) -> Response:
+    """Show the rows of a run, and write an audit event that the user looks at them."""
+    return await anyio.to_thread.run_sync(_show_rows, view, id, limiter=_queries)
+
+
+def _show_rows(view: View, id: str) -> Response:
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    tables = _tables(view, run)
+    if not tables:
+        return view.page("rows.html", run=run, table=None)
+    part = _number(view, "part", 0)
+    table = _chosen(tables, part)
+    asked = _request(view, _FIRST)
+    view.services.runs.record_view(run, view.actor)
+    page = _rows(view).page(table, asked)
+    return view.page(
+        "rows.html",
+        run=run,
+        tables=tables,
+        part=part,
+        table=table,
+        asked=asked,
+        page=page,
+        number_of_page=asked.start // _FIRST + 1,
+        pages=max(1, -(-page.total // _FIRST)),
+        token=_token(view, run),
+    )
+
+
+@PAGES.get("/runs/{id}/rows/data", needs="getReport")
+async def send_rows(view: View, id: str) -> Response:
+    """Send a page of rows as JSON to the script of the table."""
+
+    def read() -> RowPage:
+        run = view.services.runs.get(validate_run_id(id), view.caller)
+        _check_token(view, run)
+        table = _chosen(_tables(view, run), _number(view, "part", 0))
+        return _rows(view).page(table, _request(view, MAX_PAGE))
+
+    page = await anyio.to_thread.run_sync(read, limiter=_queries)
+    body = {"total": page.total, "start": page.start, "rows": page.rows}
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+@PAGES.post("/runs/{id}/rows", needs="getReport")
+def make_rows(view: View, id: str) -> Response:
+    """Make a Parquet file of a run that has no file with rows, and show them."""
+    view.services.runs.get_artifact(validate_run_id(id), "parquet", view.caller)
+    return view.redirect(f"/console/runs/{id}/rows")
+
+
+def _rows(view: View) -> RowTables:
+    rows: RowTables = view.request.state.rows
+    return rows
+
+
+def _tables(view: View, run: Run) -> tuple[RowTable, ...]:
+    if not run.state.is_over or run.rows is None:
+        raise NotFound(f"This run has no rows (its progress: {run.progress}).")
+    return _rows(view).tables(run)
+
+
+def _chosen(tables: tuple[RowTable, ...], part: int) -> RowTable:
+    if not 0 <= part < len(tables):
+        raise NotFound(f"There is no part {part} of this run: it has {len(tables)}, from 0.")
+    return tables[part]
+
+
+def _request(view: View, count: int) -> RowRequest:
+    """Return the request for rows that the address has."""
+    start = _number(view, "start", 0)
+    if "page" in view.query:
+        start = (max(1, _number(view, "page", 1)) - 1) * _FIRST
+    return RowRequest(
+        start=start,
+        count=min(count, _number(view, "count", _FIRST)),
+        sort=_number(view, "sort", 0) if view.query.get("sort") else None,
+        descending=view.query.get("desc") == "1",
+        text=view.query.get("text", "").strip(),
+    )
+
+
+def _number(view: View, name: str, default: int) -> int:
+    text = view.query.get(name, "") or str(default)
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise InvalidArguments(f"The parameter {name} must be a whole number, not {text[:40]!r}.")
+    return int(text)
+
+
+def _token(view: View, run: Run) -> str:
+    nonce = secrets.token_urlsafe(16)
+    return f"{nonce}.{_signature(view, run, nonce)}"
+
+
+def _check_token(view: View, run: Run) -> None:
+    nonce, _, sent = view.query.get("token", "").partition(".")
+    if not secrets.compare_digest(_signature(view, run, nonce).encode(), sent.encode("utf-8", "replace")):
+        raise Forbidden("The rows of this run were not opened in this session. Load its page again.")
+
+
+def _signature(view: View, run: Run, nonce: str) -> str:
+    fields = {"session": session.session_id(view.request), "rows": run.id}
+    return CsrfTokens(view.services.access.secrets_key).token(nonce, fields)

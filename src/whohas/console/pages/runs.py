@@ -1,0 +1,222 @@
+"""The runs: the list, a run, and what can be done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio.to_thread
+from starlette.responses import Response
+
+from whohas.api.downloads import Download, file_response
+from whohas.api.errors import request_context
+from whohas.api.requests import validate_run_id
+from whohas.console import rendering
+from whohas.console.live import RunStream, time_left
+from whohas.console.view import Link, Pages, View
+from whohas.errors import InvalidArguments, NotFound
+from whohas.formats.registry import find_format, formats
+from whohas.reports import all_reports
+from whohas.retention.service import LegalHold
+from whohas.runs import listing, visibility
+from whohas.runs.models import ACTIVE_STATES, Artifact, Run, RunState
+from whohas.storage import EXTRACT, ZIP_MEDIA_TYPE
+
+PAGES = Pages(Link("Runs", "/console/runs", order=30))
+
+PAGE_SIZE = 50
+MAX_WATCHED = 100
+"""The most runs of a list that are updated live."""
+
+STATE_TEXTS = {
+    RunState.QUEUED: "Queued",
+    RunState.RUNNING: "Running",
+    RunState.CANCELLING: "Being cancelled",
+    RunState.SUCCEEDED: "Succeeded",
+    RunState.WARNED: "With warnings",
+    RunState.FAILED: "Failed",
+    RunState.CANCELLED: "Cancelled",
+}
+
+
+@PAGES.get("/runs", needs="getTaskStatusList")
+def show_runs(view: View) -> Response:
+    """Show a page of the runs, filtered and sorted as the address says."""
+    chosen = {name: view.query.get(name, "").strip() for name in ("report", "state", "launcher", "text")}
+    order = view.query.get("order", "-created")
+    page = _page_number(view.query.get("page", "1"))
+    filters = _filters(chosen)
+    seen = visibility.visible_to(view.caller)
+    database = view.services.database
+    asked = listing.ListRequest(
+        filters=filters, text=chosen["text"], order=order, limit=PAGE_SIZE, offset=(page - 1) * PAGE_SIZE
+    )
+    runs = listing.list_page(database, asked, seen)
+    total = listing.count_all(database, asked, seen)
+    watched = [run.id for run in runs if not run.state.is_over][:MAX_WATCHED]
+    return view.page(
+        "runs.html",
+        runs=runs,
+        total=total,
+        number_of_page=page,
+        pages=max(1, -(-total // PAGE_SIZE)),
+        chosen=chosen,
+        is_filtered=any(chosen.values()),
+        order=order,
+        reports=all_reports().values(),
+        states=STATE_TEXTS,
+        watched=",".join(watched),
+        held=_held(view),
+        time_left=time_left,
+    )
+
+
+@PAGES.get("/runs/events", needs="watchRuns")
+async def stream_runs(view: View) -> Response:
+    """Send the rows of the list whose runs change (`ids`, separated by commas), until all of them are over."""
+    ids = [validate_run_id(id) for id in view.query.get("ids", "").split(",") if id][:MAX_WATCHED]
+    if not ids:
+        raise InvalidArguments("The parameter ids is empty. It must be ids of runs, separated by commas.")
+
+    def show(run: Run) -> str:
+        return rendering.render("run_row.html", view=view, run=run, held=(), time_left=time_left, replaces=True)
+
+    return RunStream(view, ids, show)
+
+
+@PAGES.get("/runs/{id}", needs="getTaskStatus")
+def show_run(view: View, id: str) -> Response:
+    """Show a run: its state, files, messages, arguments and SQL."""
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    record = view.services.runs.record(run) if view.may("runStatement") else None
+    return view.page(
+        "run.html",
+        record=record,
+        loaded=_loaded(view, run),
+        **_live(view, run),
+    )
+
+
+@PAGES.get("/runs/{id}/events", needs="watchRun")
+async def stream_run(view: View, id: str) -> Response:
+    """Send the state of a run whenever it changes, until it is over."""
+    run = await anyio.to_thread.run_sync(view.services.runs.get, validate_run_id(id), view.caller)
+    return RunStream(view, [run.id], lambda run: rendering.render("run_live.html", view=view, **_live(view, run)))
+
+
+@PAGES.get("/runs/{id}/files/{format}", needs="getReport")
+def download(view: View, id: str, format: str) -> Response:
+    """Send a file of a run, after making it if it was not made with the run; write an audit event of it."""
+    services = view.services
+    wanted = find_format(format)
+    run, artefact = services.runs.get_artifact(validate_run_id(id), wanted.name, view.caller)
+    view.request.state.download = (run.report_type, artefact.format)
+    media_type = artefact.media_type or wanted.media_type
+
+    def begin(file_name: str, span: tuple[int, int] | None) -> None:
+        services.runs.record_download(run, artefact, view.actor, file_name, span)
+
+    return file_response(
+        view.request,
+        Download(
+            path=services.artefacts.path(run.id, artefact),
+            media_type=media_type,
+            sha256=artefact.sha256,
+            preferred_name=None,
+            default_name=run.report_name,
+            extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
+            on_start=begin,
+        ),
+    )
+
+
+@PAGES.post("/runs/{id}/cancel", needs="cancelReport")
+def cancel(view: View, id: str) -> Response:
+    """Cancel a run."""
+    view.services.runs.cancel(validate_run_id(id), view.caller, view.actor)
+    return view.redirect(f"/console/runs/{id}", "Cancelled.")
+
+
+@PAGES.post("/runs/{id}/again", needs="startReport")
+def run_again(view: View, id: str) -> Response:
+    """Start a run of the same report with the same arguments over the newest data."""
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    started = view.services.runs.start(
+        run.report_type,
+        dict(run.arguments),
+        view.caller.name,
+        view.caller,
+        request_context(view.request.scope),
+        view.actor,
+    )
+    return view.redirect(f"/console/runs/{started.id}", "Started again, over the newest data.")
+
+
+@PAGES.post("/runs/{id}/hold", needs="holdRun")
+def hold(view: View, id: str) -> Response:
+    """Put a run under legal hold, so that retention never removes it."""
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    view.services.retention.place_hold(run.id, view.caller.name, view.fields.get("reason", ""), view.actor)
+    return view.redirect(f"/console/runs/{id}", "The run is held: its files are kept until it is released.")
+
+
+@PAGES.post("/runs/{id}/release", needs="holdRun")
+def release(view: View, id: str) -> Response:
+    """End the legal hold of a run."""
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    view.services.retention.release_hold(run.id, view.actor)
+    return view.redirect(f"/console/runs/{id}", "The run is released: its files are kept as those of other runs.")
+
+
+def listed_files(run: Run) -> list[Artifact]:
+    """Return the files of a run that can be downloaded, in the order of the formats."""
+    order = list(formats())
+    files = [file for file in run.artefacts if file.format != EXTRACT]
+    return sorted(files, key=lambda file: order.index(file.format) if file.format in order else len(order))
+
+
+def _live(view: View, run: Run) -> dict[str, Any]:
+    """Return the variables of the part of a run's page that changes while it runs."""
+    files = listed_files(run)
+    made = {file.format for file in files}
+    return {
+        "run": run,
+        "files": files,
+        "other_formats": [format for format in formats() if format not in made] if files else [],
+        "time_left": time_left(run),
+        "hold": _hold(view, run.id),
+        "is_active": run.state in ACTIVE_STATES,
+        "has_rows": bool(files) and view.may("getReport"),
+    }
+
+
+def _hold(view: View, run_id: str) -> LegalHold | None:
+    return next((held for held in view.services.retention.list_holds() if held.run_id == run_id), None)
+
+
+def _held(view: View) -> Sequence[str]:
+    return [held.run_id for held in view.services.retention.list_holds()]
+
+
+def _loaded(view: View, run: Run) -> object:
+    try:
+        return view.services.warehouse.snapshot(run.snapshot).loaded
+    except NotFound:  # it was vacuumed
+        return None
+
+
+def _filters(chosen: dict[str, str]) -> str:
+    """Return the filter of the API for what was chosen; `listing` checks the values."""
+    names = {"report": "type", "state": "state", "launcher": "launcher"}
+    parts = [
+        f'{names[name]} eq "{value.replace(chr(92), chr(92) * 2).replace(chr(34), chr(92) + chr(34))}"'
+        for name, value in chosen.items()
+        if value and name in names
+    ]
+    return " and ".join(parts)
+
+
+def _page_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
+        raise InvalidArguments(f"The page must be a number from 1 on, not {text[:40]!r}.")
+    return int(text)

@@ -1,0 +1,69 @@
+// From the reports to the rows: a wrong argument, a run that is watched to its end, its page, its table, a download.
+import { check, equal, fail, open, server, signIn } from "./browser.mjs";
+
+const seen = await open([/status of 400/]);
+const { browser, page } = seen;
+try {
+  await signIn(page, "ann", "correct horse battery");
+  await page.goto(`${server}/console/reports`);
+  await check(seen, "reports");
+  await page.getByRole("link", { name: "Search Export" }).click();
+  await check(seen, "report-search");
+  await page.fill("#field-query", "name:(");
+  await page.getByRole("button", { name: "Run the report" }).click();
+  await page.locator("#field-query[aria-invalid]").waitFor();
+  equal(await page.inputValue("#field-query"), "name:(", "what was entered");
+  await check(seen, "report-wrong");
+  await page.goto(`${server}/console/reports/ACCOUNTS`);
+  await page.selectOption("#field-application", { label: "Active Directory" });
+  await page.getByLabel("PARQUET").check();
+  await page.getByLabel("CSV", { exact: true }).check();
+  await page.locator("summary", { hasText: "Options of the files" }).click();
+  await check(seen, "report-accounts");
+  await page.getByRole("button", { name: "Run the report" }).click();
+  await page.waitForURL(/\/runs\/[0-9a-f]{32}$/);
+  const run = page.url();
+  // live: the files come without a reload
+  await page.getByRole("link", { name: "Download CSV" }).waitFor();
+  await check(seen, "run");
+  const download = page.waitForEvent("download");
+  await page.getByRole("link", { name: "Download CSV" }).click();
+  equal((await download).suggestedFilename(), "Accounts Report.csv", "the name of the download");
+  await page.getByRole("link", { name: "Show the rows" }).click();
+  await page.locator("[role=gridcell]").first().waitFor();
+  await check(seen, "rows");
+  const count = () => page.locator("#grid-count").textContent();
+  equal(await count(), "304 rows", "the rows");
+  const cell = (row, column) => page.locator(`[data-row="${row}"][data-column="${column}"]`);
+  await page.getByRole("columnheader", { name: "name", exact: true }).getByRole("button").click();
+  await page.locator('[aria-sort="ascending"]').waitFor();
+  await cell(0, 2).waitFor();
+  await page.locator("#grid:not([aria-busy])").waitFor();
+  const lowest = await cell(0, 2).textContent();
+  await page.getByRole("columnheader", { name: "name", exact: true }).getByRole("button").click();
+  await page.locator('[aria-sort="descending"]').waitFor();
+  await page.locator("#grid:not([aria-busy])").waitFor();
+  const highest = await cell(0, 2).textContent();
+  if (!(lowest.toLowerCase() < highest.toLowerCase())) fail(`sorted: ${lowest} is not before ${highest}`);
+  // by keyboard to the last cell, and into the row
+  await cell(0, 2).focus();
+  await page.keyboard.press("Control+End");
+  const last = page.locator(":focus");
+  equal(await last.getAttribute("data-row"), "303", "the row of Control+End");
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Row 304" }).waitFor();
+  await check(seen, "row");
+  await page.keyboard.press("Escape");
+  await page.fill("#grid-text", lowest);
+  await page.locator("#grid-count", { hasText: "of 304" }).waitFor();
+  await page.fill("#grid-text", "no such text");
+  await page.locator("#grid-count", { hasText: "0 rows of 304" }).waitFor();
+  await check(seen, "rows-none");
+  await page.goto(run);
+  await page.getByRole("button", { name: "Run again" }).click();
+  await page.getByRole("status").filter({ hasText: "Started again" }).waitFor();
+  await page.goto(`${server}/console`);
+  await check(seen, "start-with-runs");
+} finally {
+  await browser.close();
+}
