@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from whohas.auth import NewClient
+from whohas.auth import CONSOLE_CLIENT_ID, NewClient
 from whohas.auth.callers import SCOPE_READ, UserLevel, known_scopes
 from whohas.console.view import Link, Pages, View
-from whohas.errors import InvalidArguments, NotFound
+from whohas.errors import Conflict, InvalidArguments, NotFound
 from whohas.warehouse.catalog import read_catalog
 
 PAGES = Pages(Link("Clients", "/console/clients", order=80, group="Administration"))
@@ -44,6 +44,7 @@ def add_client(view: View) -> Response:
 @PAGES.post("/clients/{id}/rotate", needs="manageClients")
 def rotate_secret(view: View, id: str) -> Response:
     """Give a client a new secret, and show it once. The old one stops working."""
+    _refuse_own(id)
     made = view.services.access.clients.rotate_secret(id, by=view.actor)
     return _secret(view, made, "The client has a new secret")
 
@@ -51,8 +52,14 @@ def rotate_secret(view: View, id: str) -> Response:
 @PAGES.post("/clients/{id}/revoke", needs="manageClients")
 def revoke_client(view: View, id: str) -> Response:
     """Revoke a client and its tokens."""
+    _refuse_own(id)
     client = view.services.access.clients.revoke(id, view.actor)
     return view.redirect("/console/clients", f"The client {client.name} is revoked, and its tokens are over.")
+
+
+def _refuse_own(id: str) -> None:
+    if id == CONSOLE_CLIENT_ID:
+        raise Conflict("This client is the web console itself: nobody could sign in without it.")
 
 
 def _secret(view: View, made: NewClient, title: str) -> Response:
@@ -79,4 +86,6 @@ def _page(view: View, error: str = "") -> Response:
         | {"scope": view.texts("scope") if error else [SCOPE_READ]},
         fields={"name": view.fields.get("name", ""), "user": view.fields.get("user", "")},
         error=error,
+        place=next((place for place in ("scope", "level") if place in error), "name") if error else "",
+        own=CONSOLE_CLIENT_ID,
     )

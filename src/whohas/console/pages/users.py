@@ -99,4 +99,5 @@ def _page(view: View, error: str = "", status: int = 400) -> Response:
         chosen={name: view.texts(name) for name in ("level", "source")},
         fields={"name": view.fields.get("name", "")},
         error=error,
+        place="level" if "level" in error else "name",
     )

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from whohas.console.view import Link, Pages, View
 from whohas.errors import InvalidArguments
 from whohas.reports import all_reports
+from whohas.webhooks.sender import DeliveryResult
 
 PAGES = Pages(Link("Webhooks", "/console/webhooks", order=70, group="Administration"))
 
@@ -38,9 +39,7 @@ def add_webhook(view: View) -> Response:
 @PAGES.post("/webhooks/{id}/test", needs="manageWebhooks")
 def test_webhook(view: View, id: str) -> Response:
     """Send a test message to a webhook, and show the result."""
-    result = view.services.webhooks.send_test(id)
-    text = "accepted the test message" if result.accepted else "did not accept the test message"
-    return view.redirect("/console/webhooks", f"The address {text}: {result.detail}")
+    return _page(view, tested=view.services.webhooks.send_test(id))
 
 
 @PAGES.post("/webhooks/{id}/remove", needs="manageWebhooks")
@@ -50,12 +49,13 @@ def remove_webhook(view: View, id: str) -> Response:
     return view.redirect("/console/webhooks", "The webhook was removed, with its messages that were not delivered.")
 
 
-def _page(view: View, error: str = "") -> Response:
+def _page(view: View, error: str = "", tested: DeliveryResult | None = None) -> Response:
     return view.page(
         "webhooks.html",
         400 if error else 200,
         hooks=view.services.webhooks.list(),
         reports=all_reports(),
         error=error,
+        tested=tested,
         fields={"url": view.fields.get("url", ""), "report": view.fields.get("report", "")},
     )
