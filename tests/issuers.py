@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
@@ -34,6 +35,8 @@ class OutsideIssuer:
     asked: list[str] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     """What answers a path instead of what is published there."""
+    token_endpoint: Callable[[dict[str, str], str], tuple[int, dict[str, Any]]] | None = None
+    """What answers a POST of a form: from its fields and the header Authorization, a status and a JSON object."""
 
     def published(self, path: str) -> object:
         if path == "/.well-known/openid-configuration":
@@ -88,6 +91,16 @@ def outside_issuer() -> Iterator[OutsideIssuer]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            assert issuer.token_endpoint is not None
+            status, answer = issuer.token_endpoint(dict(parse_qsl(body)), self.headers.get("Authorization", ""))
+            content = json.dumps(answer).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

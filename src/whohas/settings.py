@@ -103,6 +103,19 @@ class Settings(BaseSettings):
         (),
         description="Scopes that every token of that issuer has, in addition to the known ones in its claim `scope`.",
     )
+    oidc_client_id: str | None = Field(
+        None,
+        description="The client id under which the web console is registered at that issuer: users then sign in to the "
+        "console there. Register the redirect address `https://HOST/console/signed-in`.",
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The secret of that client; without one it is a public client, which PKCE protects."
+    )
+    oidc_client_scopes: Names = Field(
+        ("openid", "profile"),
+        description="The scopes that the console requests there; some issuers give a refresh token only for "
+        "`offline_access`.",
+    )
     console: bool = Field(True, description="Whether `whohas serve` has the web console at `/console`.")
     console_idle_seconds: int = Field(
         timeouts.CONSOLE_IDLE_SECONDS,
@@ -331,6 +344,7 @@ class Settings(BaseSettings):
         "oidc_algorithms",
         "oidc_levels",
         "oidc_scopes",
+        "oidc_client_scopes",
         "kafka_servers",
         "kafka_options",
         mode="before",

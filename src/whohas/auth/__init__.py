@@ -2,8 +2,8 @@
 
 `clients` and `users` keep the accounts, `keys` the signing keys, `tokens` issues and verifies access tokens, `oidc`
 verifies those of an OpenID Connect provider, `codes` keeps authorization codes, `sessions` the sessions of the web
-console, `throttle` counts calls and wrong passwords, `permissions` compares the rights of a caller with those that a
-route needs. `open_access` sets all of it up.
+console, `oidc_sign_in` signs users in to it at a provider, `throttle` counts calls and wrong passwords, `permissions`
+compares the rights of a caller with those that a route needs. `open_access` sets all of it up.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from whohas.auth.clients import ApiClient, Clients, NewClient
 from whohas.auth.codes import AuthorizationCodes, CodeGrant
 from whohas.auth.keys import InstallationKeys, SigningKeys, open_keys, public_key_set
 from whohas.auth.oidc import OIDCConfig, OIDCIssuer
+from whohas.auth.oidc_sign_in import OIDCSignIn
 from whohas.auth.owners import find_owner
 from whohas.auth.permissions import CONSOLE_ACTIONS, ROUTES, RoutePermission, check_access
 from whohas.auth.sessions import CONSOLE_CLIENT_ID, OutsideRights, Session, Sessions, session_caller
@@ -45,6 +46,7 @@ __all__ = [
     "NewClient",
     "OIDCConfig",
     "OIDCIssuer",
+    "OIDCSignIn",
     "OutsideRights",
     "RateLimit",
     "RoutePermission",
@@ -72,6 +74,7 @@ class AuthServices:
 
     Attributes:
         keys: the keys that sign access tokens.
+        outside_sign_in: signs users in to the console at an OpenID Connect provider; None without one.
         login_throttle: limits wrong client secrets and wrong passwords.
         rate_limit: limits the calls of a client.
         secrets_key: 32 bytes: the HMAC key that client secrets are hashed with; the secrets of webhooks and the key of
@@ -82,6 +85,7 @@ class AuthServices:
     users: Users
     codes: AuthorizationCodes
     sessions: Sessions
+    outside_sign_in: OIDCSignIn | None
     tokens: AccessTokens
     keys: SigningKeys
     login_throttle: LoginThrottle
@@ -106,12 +110,22 @@ def open_access(settings: Settings, database: sa.Engine) -> AuthServices:
         Users(database),
         AuthorizationCodes(database, clients),
         Sessions(database, settings.console_idle_seconds, settings.console_session_seconds),
+        _open_sign_in(settings, issuer, keys.secrets_key),
         tokens,
         keys.signing,
         LoginThrottle(counts),
         RateLimit(counts, settings.rate_limit),
         keys.secrets_key,
     )
+
+
+def _open_sign_in(settings: Settings, issuer: OIDCIssuer | None, key: bytes) -> OIDCSignIn | None:
+    if settings.oidc_client_id is None:
+        return None
+    if issuer is None:
+        raise InvalidArguments("WHOHAS_OIDC_CLIENT_ID is set without an issuer. Set WHOHAS_OIDC_ISSUER too.")
+    secret = settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else ""
+    return OIDCSignIn(issuer, settings.oidc_client_id, secret, settings.oidc_client_scopes, key)
 
 
 def _open_issuer(settings: Settings) -> OIDCIssuer | None:

@@ -129,12 +129,20 @@ class OIDCIssuer:
             Unavailable: no keys of the provider are cached and they cannot be fetched, or too many requests wait for
                 them.
         """
+        return self.verify_until(text)[0]
+
+    def verify_until(self, text: str) -> tuple[Caller, float]:
+        """Return the caller that a token authenticates, as `verify` does, and when the token expires.
+
+        Returns:
+            The caller, and the claim `exp` in seconds since 1970.
+        """
         digest = hashlib.sha256(text.encode()).digest()
         keys = self._keys.get()
         verified = self._verified.get(digest, lambda: self._verify(text, keys))
         if verified.expires + LEEWAY_SECONDS <= time.time():
             raise Unauthorized("JWT validation failed: JWT is expired.")
-        return verified.caller
+        return verified.caller, verified.expires
 
     def _verify(self, text: str, keys: PublicKeys) -> _VerifiedClaims:
         algorithm, key_id = self._header(text)

@@ -111,10 +111,10 @@ def report_fields(report: Report, catalog: Catalog, caller: Caller) -> list[Form
 def file_fields(report: Report) -> list[FormField]:
     """Return the fields of the arguments on files; an argument that the report has itself is not among them."""
     fields: list[FormField] = []
-    for name, text in FILE_ARGUMENTS.items():
+    for name, description in FILE_ARGUMENTS.items():
         if name in report.arguments:
             continue
-        kind, options = FieldKind.TEXT, ()
+        text, kind, options = description, FieldKind.TEXT, ()
         match name:
             case "selectedFormats":
                 kind = FieldKind.CHOICES
@@ -126,7 +126,7 @@ def file_fields(report: Report) -> list[FormField]:
             case "timeZone":
                 options = tuple((zone, zone) for zone in sorted(available_timezones()) if "/" in zone)
             case _ if name in _FLAGS:
-                kind = FieldKind.FLAG
+                kind, text = FieldKind.FLAG, _flag_help(text)
             case _:
                 pass
         fields.append(FormField(name, _label(name), kind, text, options=options))
@@ -241,12 +241,18 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
         case "indices":
             kind, options = FieldKind.CHOICES, tuple((index, document.title) for index, document in INDICES.items())
         case _ if name in _FLAGS:
-            kind = FieldKind.FLAG
+            kind, text = FieldKind.FLAG, _flag_help(text)
         case _ if name in _OBJECTS:
             kind = FieldKind.JSON
         case _:
             pass
     return FormField(name, _label(name), kind, text, required, options)
+
+
+def _flag_help(text: str) -> str:
+    """Return the description of a flag without the value that a checkbox stands for: `true: …`."""
+    text = text.removeprefix("true: ")
+    return text[:1].upper() + text[1:]
 
 
 def _label(name: str) -> str:

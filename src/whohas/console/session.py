@@ -67,15 +67,25 @@ def session_id(request: Request) -> str:
 def find_session(request: Request, services: Services, *, active: bool = True) -> Session | None:
     """Return the session of a request; None if it has none or it has ended.
 
+    Rights that came from an OpenID Connect provider are renewed if they are over.
+
     Args:
         request: the request.
         services: the services of the installation.
         active: whether the user is using the session, so that it does not become idle.
+
+    Raises:
+        Unavailable: the provider does not answer.
     """
     if not (id := session_id(request)):
         return None
     try:
-        return services.access.sessions.find(id, active=active)
+        access = services.access
+        session = access.sessions.find(id, active=active)
+        if session.outside is None:
+            return session
+        # without the setting nobody can tell whether the rights still hold
+        return access.outside_sign_in.renewed(access.sessions, id, session) if access.outside_sign_in else None
     except Unauthorized:
         return None
 

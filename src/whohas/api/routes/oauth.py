@@ -156,7 +156,7 @@ def issue_token(request: Request, fields: TokenFields) -> Response:
 )
 def get_oauth_info(request: Request) -> Response:
     """Return the URLs of the OAuth endpoints, at the address that the caller used."""
-    org, base = services_of(request).settings.org, _base(request)
+    org, base = services_of(request).settings.org, base_url(request)
     body = OAuthEndpoints(
         tenantId=org,
         tenantName=org,
@@ -195,7 +195,7 @@ def _token_response(issued: AccessToken, caller: Caller, org: str) -> TokenRespo
     )
 
 
-def _base(request: Request) -> str:
+def base_url(request: Request) -> str:
     """Return the base URL of this server as the caller addressed it: the scheme and the header Host.
 
     Raises:

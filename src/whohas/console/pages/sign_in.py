@@ -1,7 +1,8 @@
 """Signing in and out.
 
 A user signs in by the authorization code flow of OAuth 2 with PKCE, as at any other program: at the page of this server
-(`whohas.api.routes.sign_in`), whose code is redeemed here without a request.
+(`whohas.api.routes.sign_in`), whose code is redeemed here without a request, or at the OpenID Connect provider, if the
+console is registered there (`oidc_client_id`). `/console/sign-in?local=1` leads to the page of this server in any case.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from whohas import timeouts
 from whohas.api.actors import remember_claim
+from whohas.api.routes.oauth import base_url
 from whohas.api.routes.sign_in import CONSOLE_REDIRECT
 from whohas.auth import CONSOLE_CLIENT_ID, SCOPE_ALL, session_caller
 from whohas.console import session
@@ -29,7 +31,7 @@ CLIENT_NAME = "The web console"
 PENDING_COOKIE = "whohas-sign-in-pending"
 """The state and the verifier of a sign-in, and the page that follows it."""
 
-_PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(.{0,2000})")
+_PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(local|outside)\.(.{0,2000})")
 _START_OVER = "Start again from the console's start page."
 
 
@@ -39,11 +41,24 @@ def begin_sign_in(view: View) -> Response:
     following = session.local_path(view.query.get("next", ""))
     if view.session is not None:
         return view.redirect(following)
+    access = view.services.access
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    outside = None if view.query.get("local") else access.outside_sign_in
+    if outside is not None:
+        address = outside.authorization_address(_redirect_address(view), state, challenge)
+    else:
+        address = _own_page(view, state, challenge)
+    response = view.redirect(address)
+    pending = f"{state}.{verifier}.{'outside' if outside else 'local'}.{quote(following, safe='')}"
+    session.set_cookie(view.request, response, PENDING_COOKIE, pending, int(timeouts.CONSOLE_SIGN_IN_SECONDS))
+    return response
+
+
+def _own_page(view: View, state: str, challenge: str) -> str:
     client = view.services.access.clients.get_or_create(CONSOLE_CLIENT_ID, CLIENT_NAME)
     if client.revoked is not None:
         raise Forbidden("Nobody can sign in to the console: its client was revoked (`whohas client list`).")
-    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     asked = {
         "response_type": "code",
         "client_id": client.id,
@@ -53,10 +68,12 @@ def begin_sign_in(view: View) -> Response:
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    response = view.redirect(f"/oauth/authorize?{urlencode(asked)}")
-    pending = f"{state}.{verifier}.{quote(following, safe='')}"
-    session.set_cookie(view.request, response, PENDING_COOKIE, pending, int(timeouts.CONSOLE_SIGN_IN_SECONDS))
-    return response
+    return f"/oauth/authorize?{urlencode(asked)}"
+
+
+def _redirect_address(view: View) -> str:
+    """Return the address that the provider sends the browser back to; it must be registered there."""
+    return f"{base_url(view.request)}{CONSOLE_REDIRECT}"
 
 
 @PAGES.get("/signed-in", needs=None)
@@ -69,15 +86,19 @@ def end_sign_in(view: View) -> Response:
     if "error" in view.query:
         raise Forbidden(f"The sign-in was refused: {view.query['error'][:200]}. {_START_OVER}")
     access = view.services.access
+    code, outside = view.query.get("code", ""), None
     try:
-        grant = access.codes.redeem(view.query.get("code", ""), CONSOLE_CLIENT_ID, CONSOLE_REDIRECT, pending[2])
+        if pending[3] == "outside" and access.outside_sign_in is not None:
+            outside = access.outside_sign_in.redeem(code, _redirect_address(view), pending[2])
+            caller = outside.caller
+        else:
+            caller = session_caller(access.codes.redeem(code, CONSOLE_CLIENT_ID, CONSOLE_REDIRECT, pending[2]).user)
     except Unauthorized as error:
         raise Forbidden(f"{error.message} {_START_OVER}") from None
-    caller = session_caller(grant.user)
     remember_claim(view.request, caller.name)
     view.request.state.caller = caller
-    id = access.sessions.start(caller, view.actor)
-    response = view.redirect(session.local_path(unquote(pending[3])))
+    id = access.sessions.start(caller, view.actor, outside)
+    response = view.redirect(session.local_path(unquote(pending[4])))
     session.set_cookie(view.request, response, session.SESSION_COOKIE, id)
     session.delete_cookie(view.request, response, PENDING_COOKIE)
     return response
