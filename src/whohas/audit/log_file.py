@@ -121,7 +121,7 @@ class LogPage:
 
     Attributes:
         events: the events.
-        older: the position in the file before which older lines are; None if there are none.
+        older: the position in the file before which older lines are; None at the beginning of the file.
     """
 
     events: tuple[dict[str, Any], ...]
@@ -136,7 +136,7 @@ def read_page(path: Path, wanted: EventFilter, count: int, before: int | None = 
         wanted: the filter.
         count: the most events to return.
         before: read only what is before this position, which an earlier page gave as `older`; None for all.
-        most: stop after so many bytes; the page may then have fewer events, but has `older`.
+        most: stop after this many bytes; the page may then have fewer events, but has `older`.
     """
     found: list[dict[str, Any]] = []
     try:

@@ -155,7 +155,7 @@ def bundle_key(bundle: Bundle) -> str:
 
 
 def _entitlement_boxes(entitlements: Sequence[Entitlement], root: str, replaced: dict[str, str]) -> list[Box]:
-    """Return a box for each entitlement or, if there are many, for those with the same parents."""
+    """Return a box for each entitlement or, of many entitlements, a box for all with the same parents."""
     by_parents: dict[tuple[str, ...], list[Entitlement]] = {}
     single = len(entitlements) <= MAX_SINGLE
     for one in entitlements:

@@ -33,7 +33,7 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of an identity; times and flags are None where the data has none."""
+    """An account of an identity; the data may lack times and flags."""
 
     id: str
     name: str

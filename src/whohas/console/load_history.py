@@ -31,7 +31,7 @@ class Remedy:
 
     Attributes:
         text: when and why to do it, a sentence.
-        command: the command that does it; empty where there is none.
+        command: the command that does it; empty if a person has to act.
     """
 
     text: str
@@ -55,7 +55,7 @@ def find_load(services: Services, id: str) -> LoadRecord:
     """Return a load by its id.
 
     Raises:
-        NotFound: there is none among those that are kept.
+        NotFound: no load that is kept has this id.
     """
     with suppress(NotFound):
         return read_record(services.settings.load_records_path, id)

@@ -62,7 +62,7 @@ class Lookup:
         self._connection = connection
 
     def rows(self, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
-        """Return all rows of a statement, which has a limit of its own.
+        """Return all rows of a statement, which limits their number itself.
 
         Raises:
             LookupTooLarge: it takes too long or too much memory.

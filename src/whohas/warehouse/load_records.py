@@ -102,7 +102,7 @@ class LoadRecord:
         warnings: notes that need attention.
         files, sources: the counts for each file and source.
         rejections, emptied_cells: the first of the rejected rows and emptied cells.
-        rejects: the path of the file with all of them; empty if there are none.
+        rejects: the path of the file with all of them; empty if nothing was rejected.
     """
 
     id: str
@@ -167,7 +167,7 @@ def read_records(folder: Path, count: int) -> Iterator[LoadRecord]:
     """Yield the newest records, the newest first; files that are no records are passed over.
 
     Args:
-        folder: the folder of records; without it there are none.
+        folder: the folder of records; it may be missing.
         count: the most records to yield.
     """
     for path in _paths(folder)[:count]:

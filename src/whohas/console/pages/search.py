@@ -90,7 +90,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is known of a query without running it.
+    """The check of a query, without running it.
 
     Attributes:
         error: why it cannot be run; None if it can.
@@ -172,7 +172,7 @@ def _refuse_restricted(view: View) -> None:
 
 @contextmanager
 def _searchable(view: View) -> Generator[tuple[SearchIndex, datetime | None]]:
-    """Yield the newest search index, and when its data was loaded; the index is not removed meanwhile."""
+    """Yield the newest search index, and when its data was loaded; the index is not removed until the context ends."""
     warehouse = view.services.warehouse
     snapshot = searchable_snapshot(warehouse)
     with locked_index(warehouse, snapshot):
