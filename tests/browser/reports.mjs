@@ -25,6 +25,7 @@ try {
   const run = page.url();
   // live: the files come without a reload
   await page.getByRole("link", { name: "Download CSV" }).waitFor();
+  equal(await page.locator("#announce").textContent(), "Succeeded.", "what a screen reader is told");
   await check(seen, "run");
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download CSV" }).click();
@@ -52,6 +53,7 @@ try {
   equal(await last.getAttribute("data-row"), "303", "the row of Control+End");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Row 304" }).waitFor();
+  await page.locator(".grid-row.waiting").first().waitFor({ state: "detached" });
   await check(seen, "row");
   await page.keyboard.press("Escape");
   await page.fill("#grid-text", lowest);

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import httpx2
 import pytest
 
 from console import Console, add_user, audited, signed_in, texts
-from support import Server, result_when_over
+from support import Server, result_when_over, serving
 from whohas.reports import all_reports
 from whohas.services import open_services
 from whohas.settings import Settings
@@ -254,6 +255,24 @@ def test_run_over_cannot_be_cancelled_and_stays(ann: Console, run_id: str) -> No
     assert "Succeeded" in texts(ann.get(f"/runs/{run_id}").text)
 
 
+def test_waiting_run_is_cancelled_from_its_page(acme_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(acme_home, home)
+    with serving(home, WHOHAS_WORKER="false") as idle:
+        add_user(idle, "ann", "ORG_ADMIN")
+        with signed_in(idle) as console:
+            run = console.post("/reports/IDENTITIES").headers["Location"].removeprefix("/console")
+            page = console.get(run).text
+            assert "Waiting for a free worker" in page and "Cancel the run" in page
+            assert '<noscript><meta http-equiv="refresh" content="5"></noscript>' in page
+            assert f'action="/console{run}/cancel"' in console.get("/runs").text
+            console.get(f"{run}/rows", 404)
+            console.post(f"{run}/cancel")
+            assert "Cancelled" in texts(console.get(run).text) and "Cancel the run" not in console.get(run).text
+            event = audited(idle, lambda event: event["type"] == "whohas.run.cancelled")
+            assert event["data"]["actor"]["name"] == "ann"
+
+
 def test_hold_and_release_of_a_run(server: Server, ann: Console, run_id: str) -> None:
     ann.post(f"/runs/{run_id}/hold", {"reason": "audit <2026>"})
     page = ann.get(f"/runs/{run_id}").text
@@ -353,8 +372,6 @@ def test_every_page_keeps_the_policy(ann: Console, run_id: str) -> None:
 
 
 def test_home_without_data_says_what_to_do(tmp_path: Path) -> None:
-    from support import serving
-
     with serving(tmp_path / "home") as empty:
         add_user(empty, "ann", "ORG_ADMIN")
         with signed_in(empty) as console:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import httpx2
 import pytest
 
 import asking
 from console import HTML, PASSWORD, Console, add_user, audited, hidden_fields, signed_in, texts
-from support import Server
+from support import Server, serving
 from whohas.auth.sessions import session_table
 from whohas.services import open_services
 from whohas.settings import Settings
@@ -69,6 +71,36 @@ def test_session_cookie_is_kept_from_scripts(server: Server) -> None:
         cookies = http.get(back).headers.get_list("set-cookie")
         cookie = next(cookie for cookie in cookies if cookie.startswith("whohas-session="))
         assert re.fullmatch(r"whohas-session=[\w-]{43}; HttpOnly; Path=/; SameSite=lax", cookie)
+
+
+def test_cookies_over_https_are_of_this_host_only(tmp_path: Path) -> None:
+    forwarded = {**HTML, "X-Forwarded-Proto": "https"}
+    with serving(tmp_path / "home", WHOHAS_TRUSTED_PROXIES="127.0.0.1") as proxied:
+        add_user(proxied, "ann", "ORG_ADMIN")
+        kept: dict[str, str] = {}
+
+        def sent(method: str, path: str, form: dict[str, str] | None = None) -> httpx2.Response:
+            cookie = "; ".join(f"{name}={value}" for name, value in kept.items())
+            response = asking.request(
+                method, f"{proxied.url}{path}", data=form, headers={**forwarded, "Cookie": cookie}
+            )
+            for line in response.headers.get_list("set-cookie"):
+                assert re.match(r"__Host-[\w-]+=", line) and "; Secure" in line and "HttpOnly" in line, line
+                name, _, value = line.partition(";")[0].partition("=")
+                kept[name] = value
+            return response
+
+        page = sent("GET", sent("GET", "/console/sign-in").headers["Location"])
+        form = {**hidden_fields(page.text), "user": "ann", "password": PASSWORD}
+        sent("GET", sent("POST", "/oauth/authorize", form).headers["Location"])
+        assert "__Host-whohas-session" in kept
+        assert "Sign out" in sent("GET", "/console").text
+
+
+def test_console_can_be_turned_off(tmp_path: Path) -> None:
+    with serving(tmp_path / "home", WHOHAS_CONSOLE="false") as server:
+        for path in ("/", "/console", "/console/sign-in"):
+            assert asking.get(f"{server.url}{path}", headers=HTML).status_code == 401
 
 
 def test_code_is_worthless_in_another_browser(server: Server) -> None:

@@ -192,7 +192,7 @@ class OIDCSignIn:
     def _ask(
         self, method: str, address: str, headers: Mapping[str, str], fields: Mapping[str, str]
     ) -> tuple[int, Mapping[str, Any]]:
-        """Return the status and the JSON object of an answer; an empty object if it is none."""
+        """Return the status and the JSON object of an answer; an empty object if it has another body."""
         import httpx2  # here, because importing it takes time and few servers have an external provider
 
         try:

@@ -22,7 +22,7 @@ from whohas.api.routes.events import RunEvents
 from whohas.console import session
 from whohas.console.assets import PATH as ASSETS_PATH
 from whohas.console.assets import asset_response
-from whohas.console.rows import RowTables
+from whohas.console.row_tables import RowTables
 from whohas.console.view import NO_STORE, Link, NotSignedIn, PageRoute, Pages, View, answer
 from whohas.errors import Forbidden, NotFound, QuotaExceeded, WhohasError
 from whohas.services import Services

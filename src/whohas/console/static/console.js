@@ -37,3 +37,16 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = text; }, 2000);
 });
+
+// the progress of a run for screen readers: its state, and each quarter of the way, instead of every change
+const live = document.querySelector("[data-announce]");
+if (live) {
+  const announced = document.getElementById(live.dataset.announce);
+  const announce = () => {
+    const state = live.querySelector(".badge")?.textContent ?? "";
+    const percent = live.querySelector("progress")?.value;
+    const text = percent === undefined ? `${state}.` : `${state}, ${Math.floor(percent / 25) * 25} percent.`;
+    if (announced.textContent !== text) announced.textContent = text;
+  };
+  new MutationObserver(announce).observe(live, { attributes: true, childList: true, subtree: true });
+}

@@ -31,6 +31,9 @@
     left += column.width;
   });
   const width = left;
+  // the rows of the page itself are shown until those of the server come
+  const seed = empty ? [] : [...table.querySelectorAll("tbody tr")].map((tr) => [...tr.cells].map((td) => td.textContent || null));
+  const seedStart = Number(root.dataset.start);
 
   const make = (tag, attributes = {}, text = "") => {
     const element = document.createElement(tag);
@@ -74,7 +77,7 @@
     else root.scrollTop = (wanted / most) * (height() + head.offsetHeight - root.clientHeight);
   };
 
-  const rowAt = (number) => blocks.get(Math.floor(number / BLOCK))?.[number % BLOCK];
+  const rowAt = (number) => blocks.get(Math.floor(number / BLOCK))?.[number % BLOCK] ?? (state.generation ? undefined : seed[number - seedStart]);
 
   function load(block) {
     if (blocks.has(block)) return Promise.resolve();
@@ -291,5 +294,6 @@
   new ResizeObserver(() => draw()).observe(root);
   resize();
   showSort();
+  if (seedStart) scrollTo(seedStart);
   draw();
 })();

@@ -281,7 +281,7 @@ class RowTables:
         return path
 
     def _query(self, sql: str, parameters: Sequence[object] = ()) -> duckdb.DuckDBPyConnection:
-        """Execute a statement with a cursor of its own, and return the cursor.
+        """Execute a statement with a new cursor, and return the cursor.
 
         Raises:
             Unavailable: DuckDB cannot execute it; the message says why.

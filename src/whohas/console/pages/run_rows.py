@@ -15,7 +15,7 @@ from whohas.api.csrf import CsrfTokens
 from whohas.api.requests import validate_run_id
 from whohas.console import session
 from whohas.console.pages.runs import PAGES as RUNS
-from whohas.console.rows import MAX_PAGE, QUERIES_AT_ONCE, RowPage, RowRequest, RowTable, RowTables
+from whohas.console.row_tables import MAX_PAGE, QUERIES_AT_ONCE, RowPage, RowRequest, RowTable, RowTables
 from whohas.console.view import Pages, View
 from whohas.errors import Forbidden, InvalidArguments, NotFound
 from whohas.runs.models import Run
