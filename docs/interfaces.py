@@ -187,6 +187,8 @@ _EVENTS = {
     EventType.RUN_ENDED: "A run ended; the event has its state, and its files with size, rows and SHA-256.",
     EventType.REPORT_DOWNLOADED: "A file, or a range of it, was handed out.",
     EventType.REPORT_VIEWED: "Somebody looked at the rows of a run in the web console.",
+    EventType.DATA_SEARCHED: "Somebody searched in the web console, and saw the first hits; the event has the query.",
+    EventType.IDENTITY_VIEWED: "Somebody looked at the page of an identity in the web console.",
     EventType.SESSION_STARTED: "A user signed in to the web console.",
     EventType.SESSION_ENDED: "A user signed out of the web console; the event has the number of sessions.",
     EventType.REQUEST_DENIED: "A request was answered with 401 or 403.",

@@ -520,6 +520,11 @@ class Settings(BaseSettings):
         return self.spill or self.home / "spill"
 
     @property
+    def load_records_path(self) -> Path:
+        """The folder of the records of loads."""
+        return self.home / "loads"
+
+    @property
     def audit_log_path(self) -> Path:
         """The file of the audit log."""
         return self.home / "audit.ndjson"

@@ -188,6 +188,14 @@ CONSOLE_NOTICE_SECONDS: Final = 60
 """How long a browser keeps the message for the page that follows a form."""
 CONSOLE_SEEN_SECONDS: Final = 60
 """Minimum interval between two writes of when a session was last used."""
+CONSOLE_LOOKUP_SECONDS: Final = 10.0
+"""How long a page of the web console may read tables of the warehouse or of the search index."""
+CONSOLE_LOOKUP_WAIT_SECONDS: Final = 5.0
+"""How long a page waits while other pages read tables, before it answers that too many do."""
+CONSOLE_INTERRUPT_SECONDS: Final = 0.1
+"""Interval at which a page that reads for longer than that is interrupted until it stops."""
+CONSOLE_PLAN_SECONDS: Final = 2.0
+"""The processor time that the console's search page may take to plan a search (at most WHOHAS_SEARCH_PLAN_SECONDS)."""
 KEYS_RELOAD_SECONDS: Final = 5.0
 """Interval at which the folder of signing keys is read again; a server learns of another's rotation within it."""
 KEYS_UNKNOWN_RELOAD_SECONDS: Final = 0.2
@@ -403,6 +411,10 @@ RELATIONS: Final = (
     (
         "CONSOLE_SEEN_SECONDS * 10 <= CONSOLE_IDLE_SECONDS",
         "The stored time of the last request is precise enough to show whether a session is idle.",
+    ),
+    (
+        "CONSOLE_PLAN_SECONDS < CONSOLE_LOOKUP_WAIT_SECONDS <= CONSOLE_LOOKUP_SECONDS",
+        "A page waits for others that plan a search, but not longer than it may read itself.",
     ),
     (
         "KEYS_UNKNOWN_RELOAD_SECONDS < KEYS_RELOAD_SECONDS",

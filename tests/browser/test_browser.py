@@ -15,7 +15,7 @@ import pytest
 
 from console import add_user
 from patience import PATIENCE_SECONDS
-from support import ROOT, Server, serving
+from support import ROOT, Server, serving, whohas
 
 HERE = Path(__file__).parent
 MODULES = ROOT / ".cache" / "browser"
@@ -24,7 +24,9 @@ PICTURES = ROOT / ".cache" / "pictures"
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
-JOURNEYS = sorted(path.stem for path in HERE.glob("*.mjs") if path.stem != "browser")
+LOADS = "loads"
+"""The journey about loads that went wrong, which has data of its own."""
+JOURNEYS = sorted(path.stem for path in HERE.glob("*.mjs") if path.stem not in ("browser", LOADS))
 
 pytestmark = [
     pytest.mark.browser,
@@ -42,8 +44,41 @@ def server(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield running
 
 
+@pytest.fixture
+def server_with_failed_loads(acme_home: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server whose last loads rejected rows, were stopped to protect data, and failed, in this order."""
+    home = tmp_path / "home"
+    shutil.copytree(acme_home, home)
+    head = "sourceId,sourceName,nativeIdentity,name,disabled,created"
+    for name, lines in {
+        "rejected": (
+            head,
+            *(f"hr,HR,{n},u{n},false,2024-01-01" for n in range(3)),
+            "hr,HR,4,u4,perhaps,2024-01-01",
+            "hr,HR,,x,,",
+        ),
+        "stopped": (head, *(f"hr,HR,{n},u{n},false,some day" for n in range(9))),
+        "failed": ("sourceId,sourceId",),
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "accounts.csv").write_text("".join(f"{line}\n" for line in lines))
+        assert whohas(home, "load", tmp_path / name).returncode
+    with serving(home) as running:
+        add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
+    run_journey(server, journey)
+
+
+def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server) -> None:
+    run_journey(server_with_failed_loads, LOADS)
+
+
+def run_journey(server: Server, journey: str) -> None:
+    """Run a journey to its end; it fails with what the journey says."""
     told = {
         "MODULES": str(MODULES),
         "PICTURES": str(PICTURES),

@@ -115,6 +115,57 @@ class EventFilter:
         return wanted in str(actor.get("name", "")).casefold() or wanted in (actor.get("id"), actor.get("client"))
 
 
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some events of the log, the newest first.
+
+    Attributes:
+        events: the events.
+        older: the position in the file before which older lines are; None at the beginning of the file.
+    """
+
+    events: tuple[dict[str, Any], ...]
+    older: int | None
+
+
+def read_page(path: Path, wanted: EventFilter, count: int, before: int | None = None, most: int = 1 << 26) -> LogPage:
+    """Return the newest events that match a filter, read from the end of the file.
+
+    Args:
+        path: the file; without it there are no events.
+        wanted: the filter.
+        count: the most events to return.
+        before: read only what is before this position, which an earlier page gave as `older`; None for all.
+        most: stop after this many bytes; the page may then have fewer events, but has `older`.
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        with path.open("rb") as file:
+            size = _whole(file)
+            end = size if before is None else max(0, min(before, size))
+            start, rest = end, b""  # rest: the bytes from `start` to the end of a line that is yet to be parsed
+            while start > 0 and end - start < most:
+                step = min(_BLOCK, start)
+                start -= step
+                file.seek(start)
+                rest = file.read(step) + rest
+                stop = len(rest)
+                while stop > 0:
+                    at = rest.rfind(b"\n", 0, stop - 1)
+                    if at < 0 and start > 0:
+                        break  # the line begins before `start`
+                    event = parse_line(rest[at + 1 : stop])
+                    stop = at + 1
+                    if event is not None and wanted.matches(event):
+                        found.append(event)
+                        if len(found) == count:
+                            return LogPage(tuple(found), start + stop or None)
+                rest = rest[:stop]
+            return LogPage(tuple(found), start + len(rest) or None)
+    except FileNotFoundError:
+        return LogPage((), None)
+
+
 def read_events(path: Path, wanted: EventFilter, *, follow: Callable[[], bool] = lambda: False) -> Iterator[bytes]:
     """Yield the lines of the events that match a filter, in order; lines that are not events are skipped.
 

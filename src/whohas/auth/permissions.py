@@ -91,9 +91,18 @@ Scopes and levels of those operations are the published ones (`security` and `x-
 listed levels needs any level."""
 
 
+_OPERATOR_LEVELS = frozenset({UserLevel.ORG_ADMIN})
+"""The level that may do in the web console what otherwise only the operator of the server does at its command line."""
+
 CONSOLE_ACTIONS: Mapping[str, RoutePermission] = MappingProxyType(
     {
         "holdRun": RoutePermission("hold or release a run", (SCOPE_MANAGE,), SEES_ALL_LEVELS),
+        # what the command line does for the operator of the server
+        "readLoads": RoutePermission("read the records of loads", (SCOPE_READ, SCOPE_MANAGE), SEES_ALL_LEVELS),
+        "manageWebhooks": RoutePermission("manage webhooks", (SCOPE_MANAGE,), _OPERATOR_LEVELS),
+        "manageClients": RoutePermission("manage clients", (SCOPE_MANAGE,), _OPERATOR_LEVELS, users_only=True),
+        "manageUsers": RoutePermission("manage users", (SCOPE_MANAGE,), _OPERATOR_LEVELS, users_only=True),
+        "readAuditLog": RoutePermission("read the audit log", (SCOPE_MANAGE,), _OPERATOR_LEVELS),
     }
 )
 """The rights of what only the web console does; the other pages need the rights of a route."""

@@ -12,6 +12,7 @@ import typer
 
 from whohas.cli.exits import ExitCode
 from whohas.cli.index import make_index
+from whohas.cli.load_record import write_load_record
 from whohas.cli.load_report import load_counts, load_facts, print_load
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
 from whohas.cli.printing import print_csv, print_json
@@ -54,6 +55,7 @@ def load(
         whohas load accounts.csv --strict -o json
     """
     from whohas.audit.events import operator_actor
+    from whohas.errors import WhohasError
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files
     from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
@@ -63,6 +65,11 @@ def load(
     # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
     who = operator_actor()
+
+    options = tuple(name for name, given in (("--strict", strict), ("--accept-loss", accept_loss)) if given)
+
+    def record(report: LoadReport | None, error: str = "") -> None:
+        write_load_record(settings, who, paths, options, report, error)
 
     def on_wait() -> None:
         if not quiet:
@@ -85,9 +92,15 @@ def load(
     except LoadStopped as stop:
         if database is not None:
             emit_stopped_load_event(database, stop.report, who)
+            record(stop.report)
         _print(stop.report, check, quiet, True, output)
         raise typer.Exit(ExitCode.STOPPED) from None
+    except WhohasError as error:
+        if database is not None:
+            record(None, error.message)
+        raise
     if database is not None:
+        record(report)
         tell_loads(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), database)
     stopped = check and bool(report.losses) and not accept_loss
     _print(report, check, quiet, stopped, output)

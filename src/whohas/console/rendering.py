@@ -8,6 +8,7 @@
 | `when` | a time | 2026-11-29 13:05 UTC |
 | `ago` | a time | 3 minutes ago |
 | `share` | 0.125 | 12.5 % |
+| `cell` | any value of a table | text, `Yes` or `No`, a time, or texts joined by `; ` |
 | `prose` | a description with words between backticks | these words as code |
 
 Times are in UTC, as in the files that programs read.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -58,7 +59,15 @@ def _environment() -> Environment:
     filters: dict[str, Any] = environment.filters
     names: dict[str, Any] = environment.globals
     filters.update(
-        number=number, size=size, duration=duration, when=when, ago=ago, share=share, prose=prose, plural=pluralize
+        number=number,
+        size=size,
+        duration=duration,
+        when=when,
+        ago=ago,
+        share=share,
+        prose=prose,
+        plural=pluralize,
+        cell=cell,
     )
     names.update(asset=asset_address, version=__version__, charts=charts, token_field=TOKEN_FIELD)
     return environment
@@ -132,6 +141,23 @@ def prose(text: str) -> Markup:
 def share(value: float) -> str:
     """Return a fraction of 1 as a percentage: 0.125 is `12.5 %`."""
     return f"{value * 100:.1f} %".replace(".0 %", " %")
+
+
+def cell(value: object) -> str:
+    """Return a value of a table for people: a dash for nothing, `Yes` or `No`, a time, texts joined by `; `."""
+    match value:
+        case None | "":
+            return NOTHING
+        case bool():
+            return "Yes" if value else "No"
+        case int():
+            return number(value)
+        case datetime():
+            return when(value)
+        case list():
+            return "; ".join(map(str, cast("list[object]", value))) or NOTHING
+        case _:
+            return str(value)
 
 
 def _iso(utc: datetime) -> str:

@@ -172,6 +172,10 @@ class View:
         """The texts of the form by name, the last one of each name, without surrounding spaces."""
         return {name: value.strip() for name, value in self.form.multi_items() if isinstance(value, str)}
 
+    def texts(self, name: str) -> list[str]:
+        """Return the texts of all fields of the form that have a name, such as those of checkboxes; none is empty."""
+        return [value for value in self.form.getlist(name) if isinstance(value, str) and value]
+
     @property
     def is_partial(self) -> bool:
         """Whether htmx requests a part of a page, to put it into the page that is shown."""

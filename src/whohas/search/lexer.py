@@ -111,6 +111,20 @@ class QueryToken:
     position: int
 
 
+class QuerySyntaxError(InvalidArguments):
+    """A query that is invalid at one of its characters.
+
+    Attributes:
+        position: the position of the character, counted from 0; the length of the query if it ends too early.
+        reason: the reason, a clause without a full stop.
+    """
+
+    def __init__(self, message: str, position: int, reason: str) -> None:
+        super().__init__(message)
+        self.position = position
+        self.reason = reason
+
+
 def tokenize_query(query: str, step: Callable[[], None] = lambda: None) -> list[QueryToken]:
     """Return the tokens of a query without blanks, followed by an END token.
 
@@ -143,7 +157,7 @@ def tokenize_query(query: str, step: Callable[[], None] = lambda: None) -> list[
     return found_tokens
 
 
-def syntax_error(query: str, at: int, reason: str) -> InvalidArguments:
+def syntax_error(query: str, at: int, reason: str) -> QuerySyntaxError:
     """Return the error for a query that is invalid, with an excerpt of the query and a mark below the position.
 
     Args:
@@ -155,7 +169,7 @@ def syntax_error(query: str, at: int, reason: str) -> InvalidArguments:
     excerpt = query[start : at + _SHOWN].translate({9: " ", 10: " ", 13: " "})
     shown = f"{'…' if start else ''}{excerpt}{'…' if at + _SHOWN < len(query) else ''}"
     mark = " " * (at - start + bool(start)) + "^"
-    return InvalidArguments(f"The query breaks at column {at + 1}: {reason}.\n{shown}\n{mark}")
+    return QuerySyntaxError(f"The query breaks at column {at + 1}: {reason}.\n{shown}\n{mark}", at, reason)
 
 
 def _reason(query: str, at: int, after_caret: bool) -> str:

@@ -161,6 +161,24 @@ class Webhooks:
                 raise NotFound(f"There is no hook {hook_id[:64]!r}. `whohas hook list` shows them.")
             audit.write_event(connection, _event(audit.EventType.HOOK_REMOVED, Webhook(**row), by))
 
+    def send_test(self, hook_id: str) -> DeliveryResult:
+        """Send a signed message of the type `webhook.test` to a webhook once, and return the result.
+
+        Nothing is stored. The message is sent even if the webhook is disabled.
+
+        Raises:
+            NotFound: there is no webhook with that id.
+        """
+        with self.database.connect() as connection:
+            row = connection.execute(sa.select(webhook_table).where(webhook_table.c.id == hook_id)).mappings().first()
+        if row is None:
+            raise NotFound(f"There is no hook {hook_id[:64]!r}.")
+        at = repository.now()
+        body = json.dumps({"type": "webhook.test", "timestamp": _time(at), "data": {}}, separators=(",", ":")).encode()
+        headers = signature_headers(self.secret(hook_id), f"msg_test_{secrets.token_hex(16)}", at, body)
+        letter = Delivery(str(row["url"]), body, headers)
+        return send_all([letter], private=self.settings.hook_private_targets)[0]
+
     def any_due(self) -> bool:
         """Return whether a message to any webhook is due."""
         with self.database.connect() as connection:

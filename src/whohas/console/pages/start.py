@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from whohas.auth import Caller
+from whohas.console.load_history import summarize, unresolved_loads
 from whohas.console.view import Link, Pages, View
 from whohas.plurals import pluralize
 from whohas.reports import all_reports
@@ -22,6 +23,7 @@ PAGES = Pages(Link("Start", "/console", order=10))
 _RUNS = 8
 _FAILED = 5
 _SOURCES = 12
+_LOADS = 3
 _LATELY_DAYS = 7
 
 
@@ -66,6 +68,8 @@ def show_start(view: View) -> Response:
         attention=[row for row in sources if row.needs_attention],
         snapshot=snapshot,
         describe=describe_source,
+        loads=unresolved_loads(view.services, _LOADS) if view.may("readLoads") else [],
+        summarize=summarize,
     )
 
 
