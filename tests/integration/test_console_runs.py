@@ -241,6 +241,21 @@ def test_search_export_has_a_table_for_each_index(server: Server, ann: Console) 
         assert len(re.findall("<tr><td", page)) > 1
 
 
+def test_summary_of_a_run_has_figures_and_charts(server: Server, ann: Console, run_id: str) -> None:
+    page = ann.get(f"/runs/{run_id}").text
+    assert 'hx-get="' not in page, "a run whose rows were extracted has its summary"
+    assert "Correlated accounts" in texts(page) and "Accounts by source and state" in texts(page)
+    assert page.count('<svg class="chart"') == 3 and "charts.css" in page and "style=" not in page
+    alone = started(server, ann, selectedFormats=["CSV"], timeZone="+02:00")
+    page = ann.get(f"/runs/{alone}").text
+    assert f'hx-get="/console/runs/{alone}/summary"' in page and "<svg" not in page
+    part = ann.http.get(f"/console/runs/{alone}/summary", headers={"HX-Request": "true"}).raise_for_status().text
+    assert part.lstrip().startswith("<section") and part.count('<svg class="chart"') == 3
+    whole = ann.get(f"/runs/{alone}/summary").text
+    assert "<!doctype html>" in whole and "Correlated accounts" in texts(whole)
+    assert "<svg" in ann.get(f"/runs/{alone}").text, "it is kept with the run"
+
+
 def test_run_again_starts_a_new_one(server: Server, ann: Console, run_id: str) -> None:
     again = ann.post(f"/runs/{run_id}/again").headers["Location"].removeprefix("/console/runs/")
     assert again != run_id
@@ -300,6 +315,11 @@ def test_list_filters_sorts_and_pages(ann: Console, run_id: str) -> None:
     assert numbers == sorted(numbers)
     ann.get("/runs?order=secret", 400)
     ann.get("/runs?page=x", 400)
+
+
+def test_others_see_no_summary(server: Server, run_id: str) -> None:
+    with signed_in(server, "sue") as sue:
+        assert sue.http.get(f"/console/runs/{run_id}/summary").status_code == 404
 
 
 def test_others_see_neither_run_nor_rows(server: Server, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The console's parts that need no server: files of others, charts, values for people, paths."""
+"""The console's parts that need no server: files of others, values for people, paths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 import whohas.console
 from whohas.auth import CONSOLE_ACTIONS, ROUTES
-from whohas.console import charts, rendering
+from whohas.console import rendering
 from whohas.console.app import all_pages
 from whohas.console.assets import all_assets
 from whohas.console.session import local_path
@@ -92,13 +92,3 @@ def test_values_are_shown_for_people() -> None:
     time = datetime(2026, 11, 29, 14, 5, tzinfo=UTC).astimezone(tz=None)
     assert rendering.when(time) == '<time datetime="2026-11-29T14:05:00Z">2026-11-29 14:05 UTC</time>'
     assert "1 day ago" in rendering.ago(datetime.now(UTC) - timedelta(days=1, minutes=1))
-
-
-def test_charts_escape_labels_and_keep_proportions() -> None:
-    drawn = charts.bars("Accounts", [charts.Bar("<b>&", 50), charts.Bar("half", 25), charts.Bar("none", 0)])
-    assert "&lt;b&gt;&amp;" in drawn and "<b>" not in drawn
-    assert 'width="380.0"' in drawn and 'width="190.0"' in drawn and 'width="0.0"' in drawn
-    assert drawn.count("<rect") == 3 and 'aria-label="Accounts"' in drawn
-    assert charts.bars("Nothing", []).startswith("<svg")
-    shares = charts.stacked("Shares", [charts.Bar("a", 3), charts.Bar("b", 1)])
-    assert 'width="479.0"' in shares and 'width="159.0"' in shares

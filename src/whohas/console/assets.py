@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from whohas.errors import NotFound
+from whohas.formats.charts import chart_style
 
 PATH: Final = "/console/static"
 
@@ -60,17 +61,21 @@ class Asset:
 
 @cache
 def all_assets() -> Mapping[str, Asset]:
-    """Return all files that the console serves, by name."""
+    """Return all files that the console serves, by name: those in its folder, and the style sheet of charts."""
     root = importlib.resources.files("whohas.console") / "static"
     found: dict[str, Asset] = {}
     for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
         for file in folder.iterdir():
             name = f"{prefix}{file.name}"
             if name.rpartition(".")[2] in MEDIA_TYPES:
-                content = file.read_bytes()
-                digest = hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
-                found[name] = Asset(name, content, gzip.compress(content, 9, mtime=0), digest)
+                found[name] = _asset(name, file.read_bytes())
+    found["charts.css"] = _asset("charts.css", chart_style().encode())
     return found
+
+
+def _asset(name: str, content: bytes) -> Asset:
+    digest = hashlib.sha256(content).hexdigest()[:_HASH_DIGITS]
+    return Asset(name, content, gzip.compress(content, 9, mtime=0), digest)
 
 
 def asset_address(name: str) -> str:

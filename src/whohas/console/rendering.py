@@ -25,7 +25,6 @@ from markupsafe import Markup
 
 from whohas import __version__
 from whohas.api.csrf import TOKEN_FIELD
-from whohas.console import charts
 from whohas.console.assets import asset_address
 from whohas.plurals import pluralize
 
@@ -69,7 +68,7 @@ def _environment() -> Environment:
         plural=pluralize,
         cell=cell,
     )
-    names.update(asset=asset_address, version=__version__, charts=charts, token_field=TOKEN_FIELD)
+    names.update(asset=asset_address, version=__version__, token_field=TOKEN_FIELD)
     return environment
 
 

@@ -14,12 +14,15 @@ from whohas.api.requests import validate_run_id
 from whohas.console import rendering
 from whohas.console.live import RunStream, time_left
 from whohas.console.view import Link, Pages, View
+from whohas.engine.summary import RowsSummary
 from whohas.errors import InvalidArguments, NotFound
 from whohas.formats.registry import find_format, formats
+from whohas.formats.summary_markup import breakdown_content, figure_content
 from whohas.reports import all_reports
 from whohas.retention.service import LegalHold
 from whohas.runs import listing, visibility
 from whohas.runs.models import ACTIVE_STATES, Artifact, Run, RunState
+from whohas.runs.plans import RowsRecord
 from whohas.storage import EXTRACT, ZIP_MEDIA_TYPE
 
 PAGES = Pages(Link("Runs", "/console/runs", order=30))
@@ -104,6 +107,17 @@ async def stream_run(view: View, id: str) -> Response:
     return RunStream(view, [run.id], lambda run: rendering.render("run_live.html", view=view, **_live(view, run)))
 
 
+@PAGES.get("/runs/{id}/summary", needs="runSummary")
+def show_summary(view: View, id: str) -> Response:
+    """Show the summary of a run, after computing it if the run has none: a part of its page, or a page for browsers
+    without scripts."""
+    run = view.services.runs.get(validate_run_id(id), view.caller)
+    summary = _summary_content(view.services.on_demand.summarize(run))
+    if view.is_partial:
+        return view.part("run_summary.html", run=run, summary=summary)
+    return view.page("run_summary_page.html", run=run, summary=summary)
+
+
 @PAGES.get("/runs/{id}/files/{format}", needs="getReport")
 def download(view: View, id: str, format: str) -> Response:
     """Send a file of a run, after making it if it was not made with the run; write an audit event of it."""
@@ -179,8 +193,12 @@ def _live(view: View, run: Run) -> dict[str, Any]:
     """Return the variables of the part of a run's page that changes while it runs."""
     files = listed_files(run)
     made = {file.format for file in files}
+    may_summarize = run.state.has_rows and view.may("runSummary")
+    record = view.services.runs.record(run) if may_summarize else RowsRecord()
     return {
         "run": run,
+        "summary": None if record.summary is None else _summary_content(record.summary),
+        "can_summarize": record.plan is not None,
         "files": files,
         "other_formats": [format for format in formats() if format not in made] if files else [],
         "time_left": time_left(run),
@@ -188,6 +206,22 @@ def _live(view: View, run: Run) -> dict[str, Any]:
         "is_active": run.state in ACTIVE_STATES,
         "has_rows": bool(files) and view.may("getReport"),
     }
+
+
+def _summary_content(parts: Sequence[RowsSummary]) -> list[dict[str, Any]]:
+    """Return what the template of summaries needs of each part of a run."""
+    return [
+        {
+            "name": part.part,
+            "rows": part.rows,
+            "figures": [figure_content(figure) for figure in part.figures],
+            "breakdowns": [
+                breakdown_content(breakdown, f"chart-{number}-{place}")
+                for place, breakdown in enumerate(part.breakdowns, 1)
+            ],
+        }
+        for number, part in enumerate(parts, 1)
+    ]
 
 
 def _hold(view: View, run_id: str) -> LegalHold | None:

@@ -18,13 +18,11 @@ from typing import Any
 from markupsafe import Markup
 
 from whohas.engine.statement import ResultColumn, group_title
-from whohas.engine.summary import BreakdownValue, FigureValue
 from whohas.formats.base import Extract
-from whohas.formats.breakdowns import further_note, series_label
-from whohas.formats.charts import chart_svg
 from whohas.formats.html.table_rows import first_rows, row_cells
 from whohas.formats.markup import html_text, plain_text
 from whohas.formats.readable import ColumnChoice
+from whohas.formats.summary_markup import breakdown_content, figure_content
 
 _NO_TITLE = "(none)"
 
@@ -89,9 +87,9 @@ def readable_content(extract: Extract, layout: TableLayout, shown: int, zone: st
     summary = extract.summary
     headings = layout.choice.headings_of(layout.table)
     return {
-        "figures": [_figure(figure) for figure in summary.figures] if summary else [],
+        "figures": [figure_content(figure) for figure in summary.figures] if summary else [],
         "breakdowns": [
-            _breakdown(breakdown, f"chart-{number}")
+            breakdown_content(breakdown, f"chart-{number}")
             for number, breakdown in enumerate(summary.breakdowns if summary else (), 1)
         ],
         "sections": _sections(layout),
@@ -100,29 +98,6 @@ def readable_content(extract: Extract, layout: TableLayout, shown: int, zone: st
             for heading, column in zip(headings, layout.table_columns, strict=True)
         ],
         "body": _grouped(extract, layout, shown, zone) if layout.heading else _ungrouped(extract, layout, shown, zone),
-    }
-
-
-def _figure(figure: FigureValue) -> dict[str, str]:
-    of = "" if figure.of is None else f"of {figure.of:,}"
-    share = "" if figure.percent is None else f"{figure.percent:.1f} %"
-    return {"label": html_text(figure.label), "value": f"{figure.value:,}", "of": of, "share": share}
-
-
-def _breakdown(breakdown: BreakdownValue, name: str) -> dict[str, Any]:
-    several = len(breakdown.series) > 1
-    return {
-        "label": html_text(breakdown.label),
-        "chart": Markup(chart_svg(breakdown, name)),  # noqa: S704 - each text in it is escaped
-        "note": further_note(breakdown),
-        "series": [html_text(series_label(text)) for text in breakdown.series] + (["Total"] if several else []),
-        "rows": [
-            (
-                html_text(category.name),
-                [f"{number:,}" for number in (*category.numbers, *([category.total] if several else []))],
-            )
-            for category in breakdown.rows
-        ],
     }
 
 
