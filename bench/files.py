@@ -158,8 +158,12 @@ class _Size:
             self._flatten(server)
             ours.bare_copy(home, "Directory", self._statement)
             for format in formats:
-                ways = [Way("whohas", partial(self._run, server, format, {}))]
-                if format not in ("pdf", "xlsx"):
+                printed = format in ("pdf", "xlsx")
+                # beside peers, and with earlier results: every column under its technical name
+                ways = [Way("whohas", partial(self._run, server, format, {"detail": "complete"} if printed else {}))]
+                if printed:
+                    ways.append(Way("whohas, readable", partial(self._run, server, format, {})))
+                else:
                     ways += self._peers(format, self._flat)
                 if format == "csv" and self._rows <= LARGE:
                     ways += [Way(by, partial(self._run, server, *variant)) for by, variant in _VARIANTS.items()]
