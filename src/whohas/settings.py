@@ -393,7 +393,7 @@ class Settings(BaseSettings):
                 try:
                     ipaddress.ip_network(network)
                 except ValueError as error:
-                    raise ValueError(f"{error}; write an address or a network, as in 10.0.0.0/8") from None
+                    raise ValueError(f"{error}; write an address or a network, as in 10.0.0.0/8, or *") from None
         return value
 
     @field_validator("cors_origins")
@@ -401,7 +401,9 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin!r} is no origin; write scheme and host alone, as in https://reports.example")
+                raise ValueError(
+                    f"{origin!r} is no origin; write scheme, host and any port, as in https://reports.example:8443, or *"
+                )
         return value
 
     @field_validator("kafka_servers")

@@ -54,7 +54,12 @@ log = structlog.get_logger("whohas.http")
 
 
 def raise_file_limit() -> int:
-    """Raise this process's soft limit of open files to `MAX_OPEN_FILES`, or to its hard limit; return the new limit."""
+    """Raise this process's soft limit of open files to `MAX_OPEN_FILES`, or to its hard limit if that is lower.
+
+    Returns:
+        The limit in force: the old one if the system refuses, or if it is higher already; `MAX_OPEN_FILES` if there is
+        no limit.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -55,7 +55,11 @@ class Relay:
 
     @contextmanager
     def running(self) -> Generator[None]:
-        """Run the relay in a thread until the context ends, then write the remaining events to the log file.
+        """Run the relay in a thread until the context ends.
+
+        Then it calls `before_stop`. If this process is or becomes the leader, it writes the remaining events to the log
+        file, and sends to Kafka what it accepts within seconds. Otherwise, and if a task does not stop in time or an
+        error occurs (which is logged), they stay in the outbox for the next leader.
 
         Raises:
             InvalidArguments: the settings for Kafka are wrong, or its driver is missing.

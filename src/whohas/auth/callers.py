@@ -115,7 +115,7 @@ def validate_levels(names: Iterable[str]) -> tuple[UserLevel, ...]:
 
 
 def validate_name(name: str, whose: str) -> str:
-    """Return the name of a new client or user without surrounding spaces; runs show it as their launcher.
+    """Return the name of a new client or user without surrounding spaces. Runs show the name of who started them.
 
     Args:
         name: the name as entered.
@@ -126,7 +126,7 @@ def validate_name(name: str, whose: str) -> str:
     """
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
-        raise InvalidArguments(f"A {whose}'s name has 1 to 200 printable characters; it is what runs name as launcher.")
+        raise InvalidArguments(f"A {whose}'s name has 1 to 200 printable characters. Choose another name.")
     return name
 
 

@@ -73,7 +73,8 @@ class ApiClient:
         revoked: when it was revoked; None while it may be used.
         user: the user that a personal client acts for; None for an application.
         levels: the levels of an application; empty for a personal client, which has those of its user.
-        sources: ids of the sources that an application is restricted to.
+        sources: ids of the sources that an application with a source administrator's levels is restricted to; see
+            `Caller.restricted_to_sources`. No effect with other levels.
         redirect_uris: the addresses that users may be redirected to after they signed in.
         tokens_valid_from: tokens that were issued before this time are not valid.
     """
@@ -165,13 +166,15 @@ class Clients:
             name: 1 to 200 printable characters.
             person: the user whose personal client it is; None for an application.
             levels: levels of an application; ignored for a personal client.
-            sources: ids of the sources that an application is restricted to.
+            sources: ids of the sources that an application with a source administrator's levels is restricted to; see
+                `Caller.restricted_to_sources`. No effect with other levels, or for a personal client. They need not be
+                loaded.
             redirects: the addresses that users may be redirected to after they signed in at the client.
             by: the actor that the audit log names.
 
         Raises:
-            InvalidArguments: the name has the wrong form, a scope or a level is unknown, or a redirect address is not
-                https:// and not on this machine.
+            InvalidArguments: the name has the wrong form, there is no scope, a scope or a level is unknown, or a
+                redirect address has a fragment or is neither https:// nor on this machine.
         """
         now = datetime.now(UTC)
         client = ApiClient(

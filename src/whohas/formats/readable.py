@@ -53,7 +53,8 @@ class ColumnChoice:
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
-        """Pairs of label and value that name the columns that are left out, for the first page of a file."""
+        """Lines for the first page of a file, as label and value: `Ids left out` and `Empty, left out`, each with the
+        headings of those columns. A kind without columns has no line."""
         kinds = (("Ids left out", self.ids), ("Empty, left out", self.empty))
         return tuple((label, ", ".join(self.headings_of(places))) for label, places in kinds if places)
 

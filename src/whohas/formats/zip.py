@@ -58,7 +58,7 @@ class _ZipEntry:
 
 
 class ZipArchive:
-    """An open zip file. `open_zip` creates it."""
+    """A zip file that is being written, one entry after another. `open_zip` creates and finishes it."""
 
     def __init__(self, file: BinaryIO, time: datetime) -> None:
         self._file = file

@@ -190,7 +190,13 @@ def parse_strptime_format(text: str) -> WrittenForms:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the directives of a format, and the characters between them; expand %F, %T and %R."""
+    """Yield the directives of a format and, one by one, the characters between them.
+
+    %F, %T and %R are expanded, `%-d` gives `%d`, and `%%` gives `%`.
+
+    Raises:
+        InvalidTextForm: a directive is unknown.
+    """
     for name, short in _SHORT.items():
         text = re.sub(rf"(?<!%)((?:%%)*){name}", lambda found, short=short: found[1] + short, text)
     for found in re.finditer(r"%-?(.?)|[^%]", text, re.DOTALL):

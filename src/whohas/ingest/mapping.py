@@ -200,7 +200,7 @@ class ColumnSettingsReader:
             if isinstance(flag, bool) or not isinstance(flag, int) or flag <= 0 or flag & (flag - 1) or flag >= 1 << 62:
                 raise self._fault(f"{key}.flag is no bit: write 1, 2, 4, 8 and so on, or 0x10")
             if "true" in table or "false" in table:
-                raise self._fault(f"{key} has flag and words for true or false: keep one")
+                raise self._fault(f"{key} has flag and words for true or false: keep the flag, or the words")
         return replace(form, negated=negated, flag=flag, iso=compatible_with_rfc3339(form.times))
 
     def _times(self, given: object, key: str) -> tuple[str | WrittenForms, ...]:
@@ -381,8 +381,11 @@ class SourceMapping:
     def multi_row_columns(self) -> frozenset[str]:
         """Columns of the accounts file in which the rows of one account may differ, because their values are collected.
 
-        Example: with `entitlements = ["Group"]`, two rows of the account `7` with the groups `A` and `B` are one
-        account that holds both entitlements. In any other column the two rows must agree.
+        These are the columns of entitlements, those with a separator, and the attribute column of a [memberships] on
+        the same file; never that of nativeIdentity.
+
+        Example: with `entitlements = ["Group"]` and nothing else, two rows of the account `7` with the groups `A` and
+        `B` are one account that holds both entitlements. In any other column the two rows must agree.
         """
         if self.accounts is None:
             return frozenset()

@@ -34,7 +34,7 @@ def run_joined(run: Run, by: Actor) -> Event:
 
 
 def run_cancelled(run: Run, by: Actor) -> Event:
-    """Return the event that somebody cancelled a run."""
+    """Return the event that somebody asked to cancel a run. It may still be running; `run_ended` records its end."""
     return Event(EventType.RUN_CANCELLED, run.id, by, "accepted", _facts(run))
 
 

@@ -91,8 +91,8 @@ class ListRequest:
         filters: a filter as `filters.parse_filter` parses it; empty for all runs.
         sorters: sorters as `filters.parse_sorters` parses them; empty for the newest first.
         order: a name of `ORDERS`, with `-` before it for descending; empty to sort by `sorters`.
-        text: a text that the report's title, the launcher, an argument or the begin of the id has, without regard to
-            case; empty for all runs.
+        text: a text that the report's title, the launcher or an argument contains, that the id begins with, or that is
+            the report's type, without regard to case; empty for all runs.
         only_active: whether only runs that are not over are wanted.
         limit: the largest number of runs on the page.
         offset: the number of runs to skip before the page.

@@ -43,8 +43,9 @@ _ASCII_TOKEN = re.compile(
 def tokenize(text: str) -> list[str]:
     """Return the tokens of a text in order and in lower case, duplicates included.
 
-    Tokens contain no space and are 1 to 255 UTF-16 units long. `VALUE_SEPARATOR` separates tokens here like any other
-    control character. Example: `"O'Brien, 3rd floor"` gives `["o'brien", "3rd", "floor"]`.
+    Tokens contain no space and are 1 to 255 UTF-16 units long; a longer word is cut into several. `VALUE_SEPARATOR`
+    separates tokens here like any other control character. Example: `"O'Brien, 3rd floor"` gives `["o'brien", "3rd",
+    "floor"]`.
     """
     if text.isascii():
         lowered = text.lower()

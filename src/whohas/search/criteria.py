@@ -252,7 +252,11 @@ class ClauseCount:
                 self._count_clause(query, (criterion,))
 
     def _count_clause(self, query: str, clause: Sequence[Criterion]) -> None:
-        """Count one clause: a leaf, or all ORed values of one field."""
+        """Count one clause: a leaf, or all ORed values of one field.
+
+        Raises:
+            InvalidArguments: a limit is exceeded.
+        """
         limits = self._limits
         self._clauses += 1
         if self._clauses > (limit := _GROUPS * limits.clauses):

@@ -366,7 +366,13 @@ class _Builder:
         return FieldRef(f"{name}.items" if shared else name, self.alias, column, form, folded)
 
     def _words_criterion(self, leaf: Leaf, column: str) -> Criterion | None:
-        """Return the criterion of a leaf on a column of words; None if analysis leaves no token of it."""
+        """Return the criterion of a leaf on a column of words.
+
+        None for a term or a phrase without a token, whose clause is then dropped, as Lucene does.
+
+        Raises:
+            InvalidArguments: a phrase with ~ has too many words.
+        """
         place, at = self._place(column, ColumnForm.WORDS), leaf.at
         match leaf:
             case Term():

@@ -186,12 +186,13 @@ def _add_columns(delta: DeltaTable, table: Table) -> None:
 
 
 class Load:
-    """A load in progress: names the files to write, then publishes them. Created by `Warehouse.load`.
+    """A load in progress: names the files to write, then publishes them. Created by `Warehouse.load`, or
+    by `Warehouse.dry_run` to check only.
 
     Attributes:
         id: 32 hex digits: 16 of microseconds since 1970, 16 random ones. The name of each staged file begins with it.
-        base: the snapshot that the load changes. It stays the newest one until this load publishes, because a load has
-            the warehouse's lock.
+        base: the snapshot that the load changes. It stays the newest one until this load publishes, because
+            `Warehouse.load` holds the lock of the warehouse; a dry run holds none.
         scratch: a folder for temporary files, removed when the load ends.
         published: the snapshot that the load has published; None before `publish`.
     """

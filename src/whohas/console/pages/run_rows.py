@@ -86,14 +86,19 @@ def _rows(view: View) -> RowTables:
 
 
 def _tables(view: View, run: Run) -> tuple[RowTable, ...]:
-    if not run.state.is_over or run.rows is None:
-        raise NotFound(f"This run has no rows (its progress: {run.progress}).")
+    if not run.state.is_over:
+        raise NotFound(f"This run has not ended yet ({run.progress}). Its rows can be shown when it has.")
+    if not run.state.has_rows:
+        raise NotFound(f"This run ended without rows ({run.progress}). Run the report again.")
     return _rows(view).tables(run)
 
 
 def _chosen(tables: tuple[RowTable, ...], part: int) -> RowTable:
     if not 0 <= part < len(tables):
-        raise NotFound(f"There is no part {part} of this run: it has {len(tables)}, from 0.")
+        raise NotFound(
+            f"This run has no part {part}: its parts are numbered from 0 to {len(tables) - 1}. Open the page of the run "
+            "and choose one there."
+        )
     return tables[part]
 
 

@@ -29,7 +29,7 @@ describes (ISO 19005-2, 6.6.2.3.3)."""
 
 
 def info_dictionary(about: ReportMetadata) -> bytes:
-    """Return the Info dictionary."""
+    """Return the Info dictionary, as PDF syntax without the object around it."""
     entries = {
         b"Title": text_string(_xml_characters(about.title)),
         b"Author": text_string(_xml_characters(about.launcher)),

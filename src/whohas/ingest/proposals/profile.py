@@ -146,7 +146,7 @@ def profile_sample(sample: FileSample, connection: Any) -> FileProfile:
     """
     connection.register("sampled", sample.rows)
     rows = sample.rows.num_rows
-    columns = tuple(_column(sample.rows.column(index), name, rows) for index, name in enumerate(sample.header))
+    columns = tuple(_column(sample.rows.column(index), name) for index, name in enumerate(sample.header))
     sampled_names = {name: str(index) for index, name in enumerate(sample.header)}
     keys = [c for c in columns if c.concept in KEY_CONCEPTS and c.filled] or [
         c for c in columns if c.concept in FALLBACK_KEY_CONCEPTS and c.filled
@@ -184,7 +184,7 @@ def profile_sample(sample: FileSample, connection: Any) -> FileProfile:
     )
 
 
-def _column(cells: pa.ChunkedArray, name: str, rows: int) -> ProfiledColumn:
+def _column(cells: pa.ChunkedArray, name: str) -> ProfiledColumn:
     """Return the profile of a column. Works on distinct values: a column of a million cells may have three."""
     counts = {item["values"]: item["counts"] for item in pc.value_counts(cells).to_pylist()}
     counts.pop(None, None)

@@ -517,7 +517,7 @@ class _FileSeen:
 
         Args:
             numbers: the numbers of the records that pyarrow parsed.
-            odd: the records with another number of cells.
+            odd: the records since the last call whose number of cells differs from that of the header.
         """
         self.records = last
         good = max((row.record for row in odd if row.cells), default=0)
