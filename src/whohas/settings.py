@@ -402,7 +402,7 @@ class Settings(BaseSettings):
         for origin in value:
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(
-                    f"{origin!r} is no origin; write scheme, host and any port, as in https://reports.example:8443, or *"
+                    f"{origin!r} is no origin; write scheme, host and port, as in https://reports.example:8443"
                 )
         return value
 

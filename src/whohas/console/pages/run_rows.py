@@ -96,8 +96,8 @@ def _tables(view: View, run: Run) -> tuple[RowTable, ...]:
 def _chosen(tables: tuple[RowTable, ...], part: int) -> RowTable:
     if not 0 <= part < len(tables):
         raise NotFound(
-            f"This run has no part {part}: its parts are numbered from 0 to {len(tables) - 1}. Open the page of the run "
-            "and choose one there."
+            f"This run has no part {part}: its parts are numbered from 0 to {len(tables) - 1}. Open the page of the "
+            "run and choose one there."
         )
     return tables[part]
 
