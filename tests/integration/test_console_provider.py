@@ -20,7 +20,7 @@ import asking
 from console import HTML, Console, add_user, texts
 from issuers import AUDIENCE, OutsideIssuer, new_key, outside_issuer
 from support import Server, serving
-from whohas.auth.sessions import session_table
+from whohas.auth.session_table import session_table
 from whohas.errors import InvalidArguments
 from whohas.services import open_services
 from whohas.settings import Settings

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -13,7 +14,8 @@ import pytest
 import asking
 from console import HTML, PASSWORD, Console, add_user, audited, hidden_fields, signed_in, texts
 from support import Server, serving
-from whohas.auth.sessions import session_table
+from whohas.auth import CONSOLE_CLIENT_ID
+from whohas.auth.session_table import session_table
 from whohas.services import open_services
 from whohas.settings import Settings
 
@@ -136,6 +138,42 @@ def test_disabling_a_user_ends_the_open_session(server: Server) -> None:
         assert "Sign out" in console.get("").text
         services.access.users.change("dan", disabled=True)
         assert "Sign out" not in console.get("").text
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"password": "another correct horse"}])
+def test_ended_sessions_never_come_back(server: Server, change: dict[str, Any]) -> None:
+    name = f"back-{next(iter(change))}"
+    add_user(server, name, "ORG_ADMIN")
+    with signed_in(server, name) as console, open_services(Settings(home=server.home)) as services:
+        console.get("/runs")
+        services.access.users.change(name, **change)
+        console.get("/runs", status=303)
+        services.access.users.change(name, disabled=False)
+        console.get("/runs", status=303)
+
+
+def test_nobody_gets_a_token_of_the_console(server: Server) -> None:
+    fields = {
+        "grant_type": "authorization_code",
+        "client_id": CONSOLE_CLIENT_ID,
+        "code": "x",
+        "code_verifier": "y" * 43,
+    }
+    refused = asking.post(f"{server.url}/oauth/token", data=fields)
+    assert refused.status_code == 400 and "web console" in refused.text
+
+
+@pytest.mark.parametrize("following", ["//[", "http://[::1", "//evil\u2100", "/console/search?query=" + "a" * 4_000])
+def test_odd_paths_after_the_sign_in_lead_to_the_start(server: Server, following: str) -> None:
+    with asking.Client(base_url=server.url, headers=HTML, follow_redirects=False) as http:
+        assert Console(http).sign_in("ann", following=following).url.path == "/console"
+
+
+def test_pages_of_other_origins_cannot_embed_requests(ann: Console) -> None:
+    embedded = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+    ann.get("/search?query=email:ceo*", status=403, headers=embedded)
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    ann.get("/runs", headers=followed)
 
 
 def test_lower_level_applies_to_the_open_session(server: Server) -> None:

@@ -254,7 +254,7 @@ def test_a_zone_leaves_times_with_an_offset_alone() -> None:
     ("text", "says"),
     [
         ("%d.%m.%Q", "'%Q', which is no directive"), ("%d.%m.%", "no directive"), ("%s", 'use "seconds"'),
-        ("%d.%m", "gives no date"), ("%Y-%m", "gives no date"), ("%Y-%m-%d %d", "%d twice"), ("%Y %y-%m-%d", "twice"),
+        ("%d.%m", "gives no date"), ("%Y-%m", "gives no single date"), ("%Y-%m-%d %d", "%d twice"), ("%Y %y-%m-%d", "twice"),
         ("%Y-%m-%d %I:%M", "no clear hour"), ("%Y-%m-%d %H:%M %p", "no clear hour"), ("%Y-%m-%d %S", "%S without"),
         ("%Y-%m-%d %z", "%z without"), ("lsap", "did you mean 'ldap'"), ("dd.MM.yyyy", "neither a form with %"),
         ("%Y-%m-%d %Z", "name the zone by zone"),

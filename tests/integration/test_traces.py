@@ -55,7 +55,7 @@ def test_a_trace_spans_from_the_caller_to_the_child(own_home: Path) -> None:
     by_name = {span.name: span for span in of_trace}
     assert set(by_name) == {
         "POST startReport", "start", "attempt", "Extracting", "Writing the CSV", "Checking the CSV",
-        "Writing the JSON", "Checking the JSON",
+        "Summarizing", "Writing the JSON", "Checking the JSON",
     }  # fmt: skip
     request, attempt = by_name["POST startReport"], by_name["attempt"]
     assert request.parent_span_id.hex() == "b7ad6b7169203331"

@@ -24,6 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from whohas.audit import Actor, Event, EventType, write_event
 from whohas.audit.events import SYSTEM
 from whohas.auth.callers import UserLevel, validate_levels, validate_name
+from whohas.auth.session_table import session_table
 from whohas.db.engine import UTCDateTime, metadata
 from whohas.errors import Conflict, InvalidArguments, NotFound, Unauthorized
 
@@ -136,7 +137,8 @@ class Users:
     ) -> User:
         """Change the given properties of a user, and write an event of it to the audit log.
 
-        The change takes effect at once, also for tokens that were issued before.
+        The change takes effect at once, also for tokens that were issued before. A new password, and disabling the
+        account, also end the user's sessions of the web console for good.
 
         Args:
             name: the name of the user.
@@ -164,6 +166,8 @@ class Users:
                 connection.execute(person_table.update().where(person_table.c.name == name).values(values))
                 row = connection.execute(person_table.select().where(person_table.c.name == name)).one_or_none()
                 if row is not None:
+                    if password is not None or disabled:
+                        connection.execute(session_table.delete().where(session_table.c.owner == row.id))
                     write_event(
                         connection, _event(EventType.USER_CHANGED, user_from_row(row), by, changed=sorted(values))
                     )

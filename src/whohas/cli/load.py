@@ -12,7 +12,6 @@ import typer
 
 from whohas.cli.exits import ExitCode
 from whohas.cli.index import make_index
-from whohas.cli.load_record import write_load_record
 from whohas.cli.load_report import load_counts, load_facts, print_load
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
 from whohas.cli.printing import print_csv, print_json
@@ -55,6 +54,7 @@ def load(
         whohas load accounts.csv --strict -o json
     """
     from whohas.audit.events import operator_actor
+    from whohas.cli.load_record import write_load_record
     from whohas.errors import WhohasError
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files

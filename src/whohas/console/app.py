@@ -10,21 +10,22 @@ from urllib.parse import urlencode
 
 import anyio.to_thread
 from starlette.datastructures import FormData, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import whohas.console.pages
-from whohas.api.errors import STATUS_OF_ERROR, error_response, remember_denial_reason
+from whohas.api.errors import error_response
 from whohas.api.routes.events import RunEvents
 from whohas.console import session
 from whohas.console.assets import PATH as ASSETS_PATH
 from whohas.console.assets import asset_response
 from whohas.console.row_tables import RowTables
 from whohas.console.view import NO_STORE, Link, NotSignedIn, PageRoute, Pages, View, answer
-from whohas.errors import Forbidden, NotFound, QuotaExceeded, WhohasError
+from whohas.errors import NotFound, WhohasError
 from whohas.services import Services
 
 SIGN_IN = "/console/sign-in"
@@ -78,6 +79,8 @@ def create_console(services: Services, watch: RunEvents) -> ASGIApp:
                 return await answer(page, request, services, navigation)
             except NotSignedIn:
                 return _to_sign_in(request)
+            except ClientDisconnect:
+                raise  # nobody is there to read a page
             except Exception as error:
                 return await anyio.to_thread.run_sync(_error_page, error, request, services, page, navigation)
 
@@ -142,17 +145,14 @@ def _error_page(
     navigation: tuple[tuple[Link, PageRoute], ...],
 ) -> Response:
     """Return the page for an error; its status is that of the API, its text the message of the error."""
-    headers: dict[str, str] = {}
-    if isinstance(error, QuotaExceeded):
-        status, text = 429, error.message
-        headers["Retry-After"] = str(max(1, error.retry_after))
-    elif isinstance(error, WhohasError):
-        status = next((status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), 500)
+    plain = error_response(error, request.scope)  # also logs a fault
+    status = plain.status_code
+    headers = {name: plain.headers[name] for name in ("Retry-After", "Content-Range", "Allow") if name in plain.headers}
+    if isinstance(error, WhohasError):
         text = error.message
-        if isinstance(error, Forbidden):
-            remember_denial_reason(request.scope, text)
+    elif isinstance(error, HTTPException):
+        text = error.detail
     else:
-        status = error_response(error, request.scope).status_code  # also logs it
         text = _UNAVAILABLE if status == 503 else _INTERNAL.format(request.state.tracking_id)
     try:
         found = session.find_session(request, services)

@@ -225,7 +225,7 @@ def _accounts(lookup: Lookup, id: str) -> tuple[Account, ...]:
     sql = (
         "SELECT id, coalesce(nullif(name, ''), nativeIdentity, id), coalesce(nativeIdentity, ''), "
         "coalesce(sourceId, ''), coalesce(sourceName, sourceId, ''), disabled, locked, privileged, "
-        "manuallyCorrelated, greatest(modified, created, passwordLastSet) "
+        "manuallyCorrelated, modified "
         f"FROM accounts WHERE identityId = $id ORDER BY lower(sourceName), nativeIdentity LIMIT {MAX_ACCOUNTS}"
     )
     return tuple(Account(*row) for row in lookup.rows(sql, {"id": id}))

@@ -128,7 +128,10 @@ def local_path(text: str) -> str:
 
     A path such as `//evil.example` would lead to another server.
     """
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return HOME
     inside = parts.path == HOME or parts.path.startswith(f"{HOME}/")
     return (
         text if inside and not parts.scheme and not parts.netloc and text.isprintable() and "\\" not in text else HOME

@@ -278,6 +278,8 @@ async def answer(
     form = await _form(request) if request.method == "POST" else FormData()
 
     def begin() -> View:
+        if request.method in ("GET", "HEAD"):
+            _refuse_embedded(request)
         found = session.find_session(request, services)
         view = View(request, services, found, form, route, navigation)
         if found is not None:
@@ -298,6 +300,20 @@ async def answer(
         return cast("Response", route.function(begin(), **request.path_params))
 
     return await anyio.to_thread.run_sync(call)
+
+
+def _refuse_embedded(request: Request) -> None:
+    """Refuse a request that a page of another origin makes by itself, such as for an image.
+
+    Reading is an act too: it costs time, and looking at rows or searching is an audit event in the user's name. A link
+    that the user follows to the console is accepted.
+
+    Raises:
+        Forbidden: the browser says that another origin requests it, and not to show it as a page.
+    """
+    site, mode = request.headers.get("sec-fetch-site", "none"), request.headers.get("sec-fetch-mode", "navigate")
+    if site not in ("none", "same-origin") and mode != "navigate":
+        raise Forbidden("A page of another server requested this. Open the console itself.")
 
 
 async def _form(request: Request) -> FormData:

@@ -208,6 +208,8 @@ class DuckDBConnection:
         figures = tuple(
             FigureValue(figure.name, figure.label, values[place] or 0, (values[place + 1] or 0) if figure.of else None)
             for place, figure in zip(range(1, len(values), 2), definition.figures, strict=True)
+            # a share of nothing, though there are rows: the data does not say, and 0 would be wrong
+            if not (figure.of and values[0] and not values[place + 1])
         )
         breakdowns = (
             breakdown_value(breakdown, self._execute(breakdown.sql, parameters).fetchall())

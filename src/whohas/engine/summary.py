@@ -29,7 +29,8 @@ class KeyFigure:
         doc: its meaning in one sentence, for the reference pages.
         sql: an aggregate over the view `report_rows` that gives an integer, such as `count_if(disabled)`.
         columns: the columns that `sql` reads. The figure is left out of a run that does not have all of them.
-        of: an aggregate that gives the number of which this is a share; empty for a number that is no share.
+        of: an aggregate that gives the number of which this is a share, such as the rows of which the data says whether
+            they count; empty for a number that is no share. If it is 0 although there are rows, the figure is left out.
     """
 
     name: str

@@ -169,6 +169,7 @@ _SUMMARY = SummaryDefinition(
             "Accounts that have an entitlement.",
             '"hasEntitlements"',
             "hasEntitlements",
+            of='count("hasEntitlements")',
         ),
     ),
     (

@@ -168,7 +168,14 @@ _BY_ACCOUNTS = Breakdown(
 _SUMMARY = SummaryDefinition(
     (
         *identity_figures("count(*)"),
-        share("managers", "Managers", "Identities that manage others.", '"isManager"', "isManager"),
+        share(
+            "managers",
+            "Managers",
+            "Identities that manage others, of those of which the data says it.",
+            '"isManager"',
+            "isManager",
+            of='count("isManager")',
+        ),
         filtered_out_figure(),
     ),
     (

@@ -134,10 +134,7 @@ _SUMMARY = SummaryDefinition(
         *identity_figures(_IDENTITIES),
         filtered_out_figure(_IDENTITIES, "id"),
         KeyFigure("accounts", "Accounts", "The accounts of these identities.", _ACCOUNTS, ("account.id",)),
-        *(
-            replace(figure, columns=(*figure.columns, "account.id"))
-            for figure in account_figures("account.", _ACCOUNTS)
-        ),
+        *(replace(figure, columns=(*figure.columns, "account.id")) for figure in account_figures("account.")),
     ),
     (
         accounts_by_source_and_state("account.source.name", "account."),

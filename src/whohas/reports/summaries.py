@@ -39,26 +39,29 @@ def share(name: str, label: str, doc: str, condition: str, *columns: str, of: st
     return KeyFigure(name, label, doc, f"count(*) FILTER (WHERE {condition})", columns, of)
 
 
-def account_figures(prefix: str = "", of: str = "count(*)") -> tuple[KeyFigure, ...]:
-    """Return the shares of disabled, locked and privileged accounts.
+def account_figures(prefix: str = "") -> tuple[KeyFigure, ...]:
+    """Return the shares of disabled, locked and privileged accounts among those of which the data says it.
 
     Args:
         prefix: the beginning of the columns' names, such as `account.`.
-        of: the aggregate that counts the accounts.
     """
     figures = (
-        ("disabled", "Disabled accounts", "Accounts that are disabled."),
-        ("locked", "Locked accounts", "Accounts that are locked."),
-        ("privileged", "Privileged accounts", "Accounts with more rights than ordinary ones."),
+        ("disabled", "Disabled accounts", "Accounts that are disabled, of those of which the data says it."),
+        ("locked", "Locked accounts", "Accounts that are locked, of those of which the data says it."),
+        ("privileged", "Privileged accounts", "Accounts with more rights than ordinary ones, likewise."),
     )
     return tuple(
-        share(name, label, doc, quote_identifier(f"{prefix}{name}"), f"{prefix}{name}", of=of)
+        share(name, label, doc, quote_identifier(f"{prefix}{name}"), f"{prefix}{name}", of=f"count({column})")
         for name, label, doc in figures
+        for column in [quote_identifier(f"{prefix}{name}")]
     )
 
 
-def stale_figure(of: str = "count(*)") -> KeyFigure:
-    """Return the share of stale accounts; see `STALE_DAYS`. The parameter `now` is the time of the run."""
+def stale_figure() -> KeyFigure:
+    """Return the share of stale accounts among those with a time of modification; see `STALE_DAYS`.
+
+    The parameter `now` is the time of the run.
+    """
     return share(
         "stale",
         f"Enabled, unchanged for {STALE_DAYS} days",
@@ -66,7 +69,7 @@ def stale_figure(of: str = "count(*)") -> KeyFigure:
         f"disabled IS NOT TRUE AND modified < $now::TIMESTAMPTZ - INTERVAL {STALE_DAYS} DAY",
         "disabled",
         "modified",
-        of=of,
+        of="count(modified)",
     )
 
 

@@ -24,6 +24,7 @@ from whohas.api.dependencies import services_of
 from whohas.api.errors import json_response, remember_denial_reason
 from whohas.api.requests import parse_object
 from whohas.auth import (
+    CONSOLE_CLIENT_ID,
     SCOPE_ALL,
     SCOPE_DEFAULT,
     AccessToken,
@@ -227,6 +228,9 @@ def _of_client(access: AuthServices, fields: Mapping[str, str]) -> tuple[AccessT
 def _of_code(access: AuthServices, fields: Mapping[str, str]) -> tuple[AccessToken, Caller]:
     """Issue a token for an authorization code (RFC 6749, 4.1.3). A secret is optional, but verified if it is sent."""
     client_id, secret = fields.get("client_id", ""), fields.get("client_secret", "")
+    if client_id == CONSOLE_CLIENT_ID:
+        # the console redeems its codes itself, for a session: nobody else may have tokens of it
+        raise Unauthorized("The web console's client gets no tokens here. Sign in at /console, or create a client.")
     if secret:
         access.clients.verify(client_id, secret)
     grant = access.codes.redeem(

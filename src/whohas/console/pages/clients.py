@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from whohas.auth import CONSOLE_CLIENT_ID, NewClient
 from whohas.auth.callers import SCOPE_READ, UserLevel, known_scopes
+from whohas.console.pages.users import known_sources
 from whohas.console.view import Link, Pages, View
 from whohas.errors import Conflict, InvalidArguments, NotFound
 from whohas.warehouse.catalog import read_catalog
@@ -22,7 +23,7 @@ def show_clients(view: View) -> Response:
 @PAGES.post("/clients", needs="manageClients")
 def add_client(view: View) -> Response:
     """Create a client, and show its secret once."""
-    levels, sources = view.texts("level"), view.texts("source")
+    levels, sources = view.texts("level"), known_sources(view)
     user = view.fields.get("user", "")
     services = view.services
     try:

@@ -28,6 +28,7 @@ from whohas.storage import EXTRACT, ZIP_MEDIA_TYPE
 PAGES = Pages(Link("Runs", "/console/runs", order=30))
 
 PAGE_SIZE = 50
+_MAX_TEXT_LENGTH = 200
 MAX_WATCHED = 100
 """The most runs of a list that are updated live."""
 
@@ -46,6 +47,8 @@ STATE_TEXTS = {
 def show_runs(view: View) -> Response:
     """Show a page of the runs, filtered and sorted as the address says."""
     chosen = {name: view.query.get(name, "").strip() for name in ("report", "state", "launcher", "text")}
+    if len(chosen["text"]) > _MAX_TEXT_LENGTH:
+        raise InvalidArguments(f"The text to look for is longer than {_MAX_TEXT_LENGTH} characters. Shorten it.")
     order = view.query.get("order", "-created")
     page = _page_number(view.query.get("page", "1"))
     filters = _filters(chosen)

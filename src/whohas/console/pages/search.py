@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from whohas import audit, timeouts
-from whohas.audit.events import truncated
 from whohas.console.lookups import lookup_slot, open_lookup, view_files
 from whohas.console.view import Link, Pages, View
 from whohas.engine.sql import quote_identifier, string_literal
@@ -232,7 +231,8 @@ def _hits(view: View, plan: SearchPlan, index: str) -> Hits:
 
 
 def _record(view: View, query: str, index: str, total: int) -> None:
-    facts = {"index": index, "query": truncated(query), "rows": total}
+    # whole, so that nothing of it can hide behind a cut: `_MAX_QUERY_LENGTH` bounds it
+    facts = {"index": index, "query": query, "rows": total}
     event = audit.Event(audit.EventType.DATA_SEARCHED, index, view.actor, details=facts)
     with view.services.database.begin() as connection:
         audit.write_event(connection, event)

@@ -32,6 +32,7 @@ PENDING_COOKIE = "whohas-sign-in-pending"
 """The state and the verifier of a sign-in, and the page that follows it."""
 
 _PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(local|outside)\.(.{0,2000})")
+_MAX_PATH_LENGTH = 2_000
 _START_OVER = "Start again from the console's start page."
 
 
@@ -39,6 +40,8 @@ _START_OVER = "Start again from the console's start page."
 def begin_sign_in(view: View) -> Response:
     """Send the browser to the page where the user signs in."""
     following = session.local_path(view.query.get("next", ""))
+    if len(quote(following, safe="")) > _MAX_PATH_LENGTH:
+        following = session.HOME  # a cookie could not hold it
     if view.session is not None:
         return view.redirect(following)
     access = view.services.access

@@ -31,13 +31,27 @@ def add_user(view: View) -> Response:
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
     try:
         user = view.services.access.users.create(
-            view.fields.get("name", ""), view.texts("level"), view.texts("source"), password, view.actor
+            view.fields.get("name", ""), view.texts("level"), known_sources(view), password, view.actor
         )
     except InvalidArguments as error:
         return _page(view, error.message)
     except Conflict as error:
         return _page(view, error.message, 409)
     return _secret(view, user.name, password, "The user was created")
+
+
+def known_sources(view: View) -> list[str]:
+    """Return the ids of the sources that a form chooses.
+
+    Raises:
+        InvalidArguments: a source is not loaded.
+    """
+    known = {source.id for source in read_catalog(view.services.warehouse.snapshot()).sources}
+    chosen = view.texts("source")
+    for source in chosen:
+        if source not in known:
+            raise InvalidArguments(f"There is no source with the id {source[:100]!r}. Choose one of the list.")
+    return list(chosen)
 
 
 @PAGES.post("/users/password", needs="manageUsers")
