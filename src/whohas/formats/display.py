@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,7 @@ def _joined(column: pa.ListArray) -> pa.StringArray:
 
 
 _DAY = 86_400
+_DAYS_TOGETHER = 1024
 _FIRST, _LAST = -719_162, 2_932_896
 """First day of the year 1 and last day of the year 9999, in days since 1970-01-01."""
 
@@ -104,11 +105,22 @@ def _day_texts(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     first, last = int(days.min()), int(days.max())
     if last - first < len(days):
-        some, day_indexes = np.arange(first, last + 1), days - first
-    else:  # such as accounts that expire in the year 9999
-        some, day_indexes = np.unique(days, return_inverse=True)
-    texts = np.datetime_as_string(some.astype("datetime64[D]")).astype("S10")
-    return np.frombuffer(texts.tobytes(), np.uint8).reshape(-1, 10), day_indexes
+        begin, end = first // _DAYS_TOGETHER, last // _DAYS_TOGETHER
+        return np.concatenate([_texts_of(n) for n in range(begin, end + 1)]), days - begin * _DAYS_TOGETHER
+    # such as accounts that expire in the year 9999
+    some, day_indexes = np.unique(days, return_inverse=True)
+    return _formatted_days(some), day_indexes
+
+
+@lru_cache(64)
+def _texts_of(number: int) -> np.ndarray:
+    """Return the texts of the days from `number * _DAYS_TOGETHER`, which batch after batch needs."""
+    return _formatted_days(np.arange(number * _DAYS_TOGETHER, (number + 1) * _DAYS_TOGETHER))
+
+
+def _formatted_days(days: np.ndarray) -> np.ndarray:
+    texts = np.datetime_as_string(days.astype("datetime64[D]")).astype("S10")
+    return np.frombuffer(texts.tobytes(), np.uint8).reshape(-1, 10)
 
 
 @cache

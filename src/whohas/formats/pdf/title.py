@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from whohas.engine.statement import ResultColumn
 from whohas.formats.base import ReportMetadata
@@ -260,9 +261,20 @@ def draw_page_number(text: str, x: float) -> bytes:
         text: ASCII without parentheses or backslashes, since it is not escaped.
         x: left edge, in points.
     """
-    return join_tokens(b"BT", *text_at(x, MARGIN, REGULAR, FOOTER_SIZE, text.encode()), b"ET")
+    return b"%b(%b)Tj ET" % (_begin_page_number(x), text.encode())
+
+
+@lru_cache(1 << 8)
+def _begin_page_number(x: float) -> bytes:
+    """Return the operators before the text of a page number; page numbers of as many digits share them."""
+    font, place = _font_and_place(x, MARGIN, REGULAR, FOOTER_SIZE)
+    return join_tokens(b"BT", font, place)
 
 
 def text_at(x: float, y: float, font: bytes, size: float, line: bytes) -> tuple[bytes, ...]:
     """Return tokens that draw a line with its baseline at a position in points."""
-    return operation(b"Tf", font, 1), operation(b"Tm", size, 0, 0, size, x, y), b"(%b)Tj" % line
+    return *_font_and_place(x, y, font, size), b"(%b)Tj" % line
+
+
+def _font_and_place(x: float, y: float, font: bytes, size: float) -> tuple[bytes, bytes]:
+    return operation(b"Tf", font, 1), operation(b"Tm", size, 0, 0, size, x, y)

@@ -24,13 +24,17 @@ compute: Any = pyarrow.compute
 LINE_SEPARATOR = b")Tj T*("
 """Operators between two lines of a cell. They cannot occur within a text, because its parentheses are escaped."""
 
-_NOT_PLAIN = 1 << 40
-"""Added to the width of each byte that is not plain ASCII, so that one sum per cell gives both its width (the low 40
+_NOT_PLAIN = 1 << 36
+"""Added to the width of each byte that is not plain ASCII, so that one sum per cell gives both its width (the low 36
 bits) and whether it has such bytes (the rest)."""
+_MOSTLY = 4
+"""If at least one cell in so many is too wide, all cells are broken into lines together: that saves copies of them."""
 
 _BREAK = np.zeros(0x110000, bool)
 _BREAK[[ord(char) for char in BREAKS]] = True
 _BREAK[IDEOGRAMS:] = True
+_BYTE_BREAK = _BREAK[:256].tobytes()
+"""A table for `bytes.translate`, which is faster than an index into an array."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,11 @@ class Typesetter:
 
     def widths(self, column: pa.StringArray) -> np.ndarray:
         """Return the width of each cell on one line, in thousandths of an em."""
-        plain, care = self._plain_widths(column)
+        plain = self._measured(column)
+        widths, care = plain.widths, plain.not_plain
         if care.size:
-            plain[care] = _DecodedColumn(self.face, column.take(pa.array(care))).widths()
-        return plain
+            widths[care] = _DecodedColumn(self.face, column.take(pa.array(care))).widths()
+        return widths
 
     def shape(self, column: pa.StringArray, room: int, right: bool = False) -> ShapedColumn:
         """Typeset the cells of a column.
@@ -71,24 +76,34 @@ class Typesetter:
             room: maximum width of a line, in thousandths of an em.
             right: whether cells are aligned to the right.
         """
-        widths, care = self._plain_widths(column)
-        cells = _right_aligned(column, np.maximum(room - widths, 0)) if right else column.cast(pa.binary())
+        plain = self._measured(column)
+        widths, care = plain.widths, plain.not_plain
         wide = np.setdiff1d(np.flatnonzero(widths > room), care, assume_unique=True)
-        typeset = [(indexes, *self._typeset(column.take(pa.array(indexes)), room, indexes is wide))
-                   for indexes in (care, wide) if indexes.size]  # fmt: skip
-        if not typeset:
-            return ShapedColumn(cells, None)
-        order = np.arange(len(column))
+        typeset: list[tuple[np.ndarray, pa.BinaryArray, np.ndarray]] = []
         lines = np.ones(len(column), np.int64)
-        # Replace cells: append their new versions, then take each cell by its index. Example: with a new version of
-        # cell 1 of 3, `order` is 0, 3, 2.
-        end = len(column)
-        for indexes, _, counts in typeset:
-            order[indexes] = end + np.arange(len(indexes))
-            lines[indexes] = counts
-            end += len(indexes)
-        cells = pa.concat_arrays([cells, *(replaced for _, replaced, _ in typeset)]).take(pa.array(order))
-        return ShapedColumn(cells, lines if lines.max() > 1 else None)
+        if right:
+            cells = _right_aligned(column, np.maximum(room - widths, 0))
+        elif wide.size * _MOSTLY >= len(column) and wide.size:
+            cells, lines = self._with_tails(*plain.broken(room, wide))
+            wide = wide[:0]
+        else:
+            cells = column.cast(pa.binary())
+        if care.size:
+            typeset.append((care, *self._typeset(column.take(pa.array(care)), room)))
+        if wide.size:
+            some = self._measured(column.take(pa.array(wide)))
+            typeset.append((wide, *self._with_tails(*some.broken(room, np.arange(wide.size)))))
+        if typeset:
+            # Replace cells: append their new versions, then take each cell by its index. Example: with a new version of
+            # cell 1 of 3, `order` is 0, 3, 2.
+            order = np.arange(len(column))
+            end = len(column)
+            for indexes, _, counts in typeset:
+                order[indexes] = end + np.arange(len(indexes))
+                lines[indexes] = counts
+                end += len(indexes)
+            cells = pa.concat_arrays([cells, *(replaced for _, replaced, _ in typeset)]).take(pa.array(order))
+        return ShapedColumn(cells, lines if lines.max(initial=1) > 1 else None)
 
     def advance_after_last_line(self, lines: int) -> bytes:
         """Return operators that end a cell of several lines and move back to its first line; empty for one line."""
@@ -106,30 +121,23 @@ class Typesetter:
         """Return a cell of some lines, as `shape` would return it."""
         return LINE_SEPARATOR.join(lines) + self.advance_after_last_line(len(lines))
 
-    def _plain_widths(self, column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the width of each cell as if it were ASCII, and the indexes of cells that are not plain ASCII.
-
-        Cells with control characters, or with characters that a PDF string must escape, do not count as plain.
-        """
+    def _measured(self, column: pa.StringArray) -> _PlainColumn:
+        """Return the texts of a column as if they were ASCII. What is returned is valid until the next call."""
         data, offsets = _bytes_and_offsets(column)
-        if len(data) > len(self._scratch):
-            self._scratch = np.empty(len(data), np.int64)  # kept, because allocating it costs more than filling it
-        weights = np.take(self._weights, data, mode="clip", out=self._scratch[: len(data)])
-        begins = offsets[:-1]
-        filled = offsets[1:] > begins
-        sums = np.zeros(len(column), np.int64)
-        if filled.any():
-            sums[filled] = np.add.reduceat(weights, begins[filled])
-        return sums & (_NOT_PLAIN - 1), np.flatnonzero(sums >= _NOT_PLAIN)
+        if len(data) >= len(self._scratch):
+            self._scratch = np.zeros(len(data) + 1, np.int64)  # kept, because allocating it costs more than filling it
+        sums = self._scratch[: len(data) + 1]
+        np.take(self._weights, data, mode="clip", out=sums[1:])
+        np.cumsum(sums[1:], out=sums[1:])
+        return _PlainColumn(data, offsets.astype(np.int64), sums)
 
-    def _typeset(self, column: pa.StringArray, room: int, plain: bool) -> tuple[pa.BinaryArray, np.ndarray]:
-        """Break cells into lines and encode them; return the cells and the number of lines of each.
+    def _typeset(self, column: pa.StringArray, room: int) -> tuple[pa.BinaryArray, np.ndarray]:
+        """Break cells that are not plain ASCII into lines, and encode them; return them and their numbers of lines.
 
         Args:
             room: maximum width of a line, in thousandths of an em.
-            plain: whether all cells are plain ASCII.
         """
-        decoded = _DecodedColumn(self.face, column, plain)
+        decoded = _DecodedColumn(self.face, column)
         cells, lines = decoded.broken(room)
         shaped = np.flatnonzero(decoded.complex())
         if shaped.size:
@@ -139,6 +147,10 @@ class Typesetter:
             order[shaped] = len(column) + np.arange(len(shaped))
             shaped_cells = pa.array([LINE_SEPARATOR.join(cell) for cell in shaped_lines], pa.binary())
             cells = pa.concat_arrays([cells, shaped_cells]).take(pa.array(order))
+        return self._with_tails(cells, lines)
+
+    def _with_tails(self, cells: pa.BinaryArray, lines: np.ndarray) -> tuple[pa.BinaryArray, np.ndarray]:
+        """Return cells whose last line is followed by the way back to the first one, and their numbers of lines."""
         most = int(lines.max(initial=1))
         if most > 1:
             tails = pa.array([self.advance_after_last_line(n + 1) for n in range(most)], pa.binary())
@@ -146,21 +158,48 @@ class Typesetter:
         return cells, lines
 
 
-class _DecodedColumn:
-    """The texts of a column as one array of code points, with the index at which each text starts.
+@dataclass(frozen=True, slots=True)
+class _PlainColumn:
+    """The texts of a column, where each byte is taken for both a code point and a glyph code.
 
-    Args:
-        plain: whether all texts are plain ASCII, so that each byte is both a code point and a glyph code.
+    Attributes:
+        data: the bytes of all texts.
+        starts: the index at which each text starts, and the end of the last one.
+        sums: cumulative sums of the widths of bytes, with `_NOT_PLAIN` added for each byte that is not plain.
     """
 
-    def __init__(self, face: Typeface, column: pa.StringArray, plain: bool = False) -> None:
+    data: np.ndarray
+    starts: np.ndarray
+    sums: np.ndarray
+
+    @property
+    def widths(self) -> np.ndarray:
+        """The width of each text on one line, in thousandths of an em."""
+        return np.diff(self.sums[self.starts]) & (_NOT_PLAIN - 1)
+
+    @property
+    def not_plain(self) -> np.ndarray:
+        """The indexes of texts with bytes that are not ASCII, that are control characters, or that must be escaped."""
+        return np.flatnonzero(np.diff(self.sums[self.starts]) >= _NOT_PLAIN)
+
+    def broken(self, room: int, wide: np.ndarray) -> tuple[pa.BinaryArray, np.ndarray]:
+        """Return the cells, with `LINE_SEPARATOR` between their lines, and the number of lines of each.
+
+        Args:
+            room: maximum width of a line, in thousandths of an em.
+            wide: the indexes of texts to break, which are plain; the others stay as they are.
+        """
+        breaks = np.frombuffer(self.data.tobytes().translate(_BYTE_BREAK), bool)
+        lines, cuts = _line_starts(self.data, breaks, self.sums, self.starts, wide, room)
+        return _joined_lines(self.data, np.sort(np.concatenate((self.starts, cuts)), kind="stable"), lines), lines
+
+
+class _DecodedColumn:
+    """The texts of a column as one array of code points, with the index at which each text starts."""
+
+    def __init__(self, face: Typeface, column: pa.StringArray) -> None:
         self._face = face
-        self._plain = plain
         data, offsets = _bytes_and_offsets(column)
-        if plain:
-            self._points, self._starts = data, offsets.astype(np.int64)
-            self._width_sums = _cumulative(face.widths[data])
-            return
         points = np.frombuffer(data.tobytes().decode().encode("utf-32-le"), np.uint32)
         self._points = points
         self._starts = _cumulative((data & 0xC0) != 0x80)[offsets]
@@ -177,8 +216,6 @@ class _DecodedColumn:
 
     def complex(self) -> np.ndarray:
         """Return a boolean per text: whether it has to be shaped."""
-        if self._plain:
-            return np.zeros(len(self._starts) - 1, bool)
         complex_points = self._face.complex[self._points]
         if not complex_points.any():
             return np.zeros(len(self._starts) - 1, bool)
@@ -191,22 +228,15 @@ class _DecodedColumn:
             room: maximum width of a line, in thousandths of an em.
         """
         data, ends = self._encoded()
-        lines, cuts = self._line_starts(room)
-        if not cuts.size:
-            return _binary_array(data, ends[self._starts]), lines
-        # The lines of all cells cover the text without gaps, so their starts are enough to slice the encoded bytes.
-        line_starts = np.sort(np.concatenate((self._starts[:-1], cuts)), kind="stable")
-        pieces = _binary_array(data, np.append(ends[line_starts], ends[-1]))
-        cells = pa.ListArray.from_arrays(pa.array(_cumulative(lines), pa.int32()), pieces)
-        return compute.binary_join(cells, LINE_SEPARATOR), lines
+        wide = np.flatnonzero(self.widths() > room)
+        lines, cuts = _line_starts(self._points, _BREAK[self._points], self._width_sums, self._starts, wide, room)
+        return _joined_lines(data, ends[np.sort(np.concatenate((self._starts, cuts)), kind="stable")], lines), lines
 
     def _encoded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the concatenated codes of all characters, and the offset of each code, with the end of the last one.
 
         A code has one to three bytes: the low byte of each is written first, then the higher bytes are inserted.
         """
-        if self._plain:
-            return self._points, np.arange(len(self._points) + 1)
         codes = self._codes
         two = np.flatnonzero(codes > 0xFF)
         three = two[codes[two] > 0xFFFF]
@@ -214,40 +244,64 @@ class _DecodedColumn:
         data = np.insert(codes.astype(np.uint8), np.concatenate((three, two)), more.astype(np.uint8))
         return data, _cumulative(1 + (codes > 0xFF) + (codes > 0xFFFF))
 
-    def _line_starts(self, room: int) -> tuple[np.ndarray, np.ndarray]:
-        """Break all texts into lines at once.
 
-        Each round adds one line to every text that is not finished. Example: `ab cd ef` with room for five characters
-        and a space that may hang over: the first line reaches index 6 and is cut there, so the second begins at 6, and
-        the text has 2 lines.
+def _line_starts(
+    points: np.ndarray, breaks: np.ndarray, sums: np.ndarray, starts: np.ndarray, wide: np.ndarray, room: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Break texts into lines at once.
 
-        Returns:
-            The number of lines of each text, and the indexes of characters at which a second or later line begins.
-        """
-        sums, starts = self._width_sums, self._starts
-        lines = np.ones(len(starts) - 1, np.int64)
-        todo = np.flatnonzero(np.diff(sums[starts]) > room)
-        cuts: list[np.ndarray] = []
+    Each round adds one line to every text that is not finished. Example: `ab cd ef` with room for five characters and a
+    space that may hang over: the first line reaches index 6 and is cut there, so the second begins at 6, and the text
+    has 2 lines.
+
+    Args:
+        points: the characters of all texts.
+        breaks: whether a line may be broken after each of them.
+        sums: cumulative sums of their widths, in thousandths of an em.
+        starts: the index at which each text starts, and the end of the last one.
+        wide: the indexes of the texts to break.
+        room: maximum width of a line, in thousandths of an em.
+
+    Returns:
+        The number of lines of each text, and the indexes of characters at which a second or later line begins.
+    """
+    lines = np.ones(len(starts) - 1, np.int64)
+    cuts: list[np.ndarray] = []
+    if not wide.size:
+        return lines, np.empty(0, np.int64)
+    places = np.concatenate(([0], np.flatnonzero(breaks) + 1))
+    last = len(points) - 1
+    todo, begin, end = wide, starts[wide], starts[wide + 1]
+    while todo.size:
+        reach = np.searchsorted(sums, sums[begin] + room, side="right") - 1
+        # a space that does not fit may hang over the edge, because it is not visible
+        reach = np.where(points[np.minimum(reach, last)] == ord(" "), reach + 1, reach)
+        unfinished = reach < end
+        todo, begin, end, reach = todo[unfinished], begin[unfinished], end[unfinished], reach[unfinished]
         if not todo.size:
-            return lines, np.empty(0, np.int64)
-        breaks = np.concatenate(([0], np.flatnonzero(_BREAK[self._points]) + 1))
-        last = len(self._points) - 1
-        begin, end = starts[todo], starts[todo + 1]
-        while todo.size:
-            reach = np.searchsorted(sums, sums[begin] + room, side="right") - 1
-            # a space that does not fit may hang over the edge, because it is not visible
-            reach = np.where(self._points[np.minimum(reach, last)] == ord(" "), reach + 1, reach)
-            unfinished = reach < end
-            todo, begin, end, reach = todo[unfinished], begin[unfinished], end[unfinished], reach[unfinished]
-            if not todo.size:
-                break
-            broken = breaks[np.searchsorted(breaks, reach, side="right") - 1]
-            begin = np.where(broken > begin, broken, np.maximum(reach, begin + 1))
-            inside = begin < end
-            todo, begin, end = todo[inside], begin[inside], end[inside]
-            cuts.append(begin)
-            lines[todo] += 1
-        return lines, np.concatenate(cuts) if cuts else np.empty(0, np.int64)
+            break
+        broken = places[np.searchsorted(places, reach, side="right") - 1]
+        begin = np.where(broken > begin, broken, np.maximum(reach, begin + 1))
+        inside = begin < end
+        todo, begin, end = todo[inside], begin[inside], end[inside]
+        cuts.append(begin)
+        lines[todo] += 1
+    return lines, np.concatenate(cuts) if cuts else np.empty(0, np.int64)
+
+
+def _joined_lines(data: np.ndarray, ends: np.ndarray, lines: np.ndarray) -> pa.BinaryArray:
+    """Return cells with `LINE_SEPARATOR` between their lines.
+
+    Args:
+        data: the encoded bytes of all cells.
+        ends: the offset of each line, and the end of the last one: the lines cover the bytes without gaps.
+        lines: the number of lines of each cell.
+    """
+    pieces = _binary_array(data, ends)
+    if len(pieces) == len(lines):
+        return pieces
+    cells = pa.ListArray.from_arrays(pa.array(_cumulative(lines), pa.int32()), pieces)
+    return compute.binary_join(cells, LINE_SEPARATOR)
 
 
 def _right_aligned(column: pa.StringArray, spare: np.ndarray) -> pa.BinaryArray:
