@@ -89,7 +89,7 @@ def test_two_workers_never_take_one_run(database: sa.Engine, url: str) -> None:
             mine += [run.id for run in runs]
             if not runs:
                 with own.connect() as connection:
-                    if not repository.count_queued(connection):
+                    if not repository.count_active_and_queued(connection, "")[1]:
                         break
         own.dispose()
         return mine
@@ -117,7 +117,7 @@ def test_no_more_are_claimed_than_there_is_room_for(database: sa.Engine) -> None
         if database.dialect.name == "postgresql":
             connection.exec_driver_sql("ANALYZE run")
         assert len(repository.claim(connection, ME, 3)) == 3
-        assert repository.count_queued(connection) == 27
+        assert repository.count_active_and_queued(connection, "")[1] == 27
 
 
 def test_a_run_queued_by_another_process_is_heard(

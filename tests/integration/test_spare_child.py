@@ -103,3 +103,13 @@ def test_a_run_is_carried_out_by_its_spare_child(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "")
     assert bench.carry_out(bench.start()).state in (RunState.SUCCEEDED, RunState.WARNED)
     until(lambda: not forked())
+
+
+@pytest.mark.usefixtures("unlimited")
+def test_the_fork_server_keeps_a_single_thread(children: ChildPool) -> None:
+    child = children.fork()  # by now the fork server has loaded everything, and has opened the engine
+    try:
+        (fork_server,) = support.fork_servers(os.getpid())
+        assert fork_server.num_threads() == 1
+    finally:
+        children.end(child)

@@ -104,7 +104,7 @@ def test_a_run_cancelled_in_the_queue_never_executes(bench: Bench) -> None:
 def test_a_run_that_takes_too_long_fails_and_says_so(home: Path, database_url: str) -> None:
     endless = (
         "import time; from whohas.execution import child, forkserver; "
-        "child.main = lambda: time.sleep(1000); forkserver.main()"
+        "child.main = lambda _: time.sleep(1000); forkserver.main()"
     )
     bench = Bench(home, database_url, ForkServer((sys.executable, "-c", endless)), run_seconds=1)
     assert "longer than the 1 second that a run may take" in failure(bench.carry_out(bench.start()))

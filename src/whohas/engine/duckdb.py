@@ -69,11 +69,12 @@ _SQUARE = ("common_subexpressions",)
 of a CSV."""
 
 
-def warm_up() -> None:
-    """Open a connection and run a `with_row_hashes` statement once: both take longer the first time in a process."""
-    with duckdb.connect(config={"threads": 1}) as connection:
-        RowDigest().register_on(connection)
-        connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
+def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
+    """Execute a `with_row_hashes` statement, which takes longer the first time, on a connection from
+    `connect_unlimited`."""
+    RowDigest().register_on(connection)
+    connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
+    connection.remove_function(_NOTED)
 
 
 @lru_cache(maxsize=64)
@@ -281,10 +282,18 @@ def connect_duckdb(memory: int, threads: int, spill: Path) -> duckdb.DuckDBPyCon
 
 
 def connect_unlimited() -> duckdb.DuckDBPyConnection:
-    """Return a connection as `connect_duckdb` does, before the limits are known. It has one thread."""
+    """Return a connection as `connect_duckdb` does, before the limits are known.
+
+    It has no threads but the caller's, so that a process that is forked afterwards can use it.
+    """
     connection = duckdb.connect(
         ":memory:",
-        config={"threads": 1, "autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+        config={
+            "threads": 1,
+            "async_threads": 0,
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        },
     )
     connection.execute("SET TimeZone = 'UTC'")
     return connection
@@ -293,7 +302,8 @@ def connect_unlimited() -> duckdb.DuckDBPyConnection:
 def _set_limits(connection: duckdb.DuckDBPyConnection, memory: int, threads: int, spill: Path) -> None:
     spill.parent.mkdir(parents=True, exist_ok=True)  # DuckDB creates only the last folder of the path
     connection.execute(
-        f"SET memory_limit = '{memory}B'; SET threads = {threads}; SET temp_directory = {string_literal(str(spill))}"
+        f"SET memory_limit = '{memory}B'; SET threads = {threads}; SET async_threads = {threads}; "
+        f"SET temp_directory = {string_literal(str(spill))}"
     )
 
 

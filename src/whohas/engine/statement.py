@@ -6,11 +6,12 @@ Plain data, so that it can be sent to another process as JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from whohas.engine.sql import as_list
 from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
+from whohas.json_values import field_values
 
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
 """The type of a report's column. A `time` is in UTC; `texts` is a list of texts in a defined order."""
@@ -66,7 +67,7 @@ def columns_to_json(columns: Sequence[ResultColumn]) -> dict[str, Any]:
 
     They are apart because earlier versions, which may run at the same time, reject objects with further fields.
     """
-    documents = [asdict(column) for column in columns]
+    documents = [field_values(column) for column in columns]
     return {
         "columns": [
             {name: value for name, value in document.items() if name not in _DISPLAY_FIELDS} for document in documents

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from whohas.json_values import field_values
+
 MAX_CATEGORIES: Final = 10
 """The most categories of a breakdown that are listed; the others are added up."""
 
@@ -103,7 +105,11 @@ class SummaryDefinition:
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as a JSON object."""
-        return asdict(self)
+        return {
+            "figures": [field_values(figure) for figure in self.figures],
+            "breakdowns": [field_values(breakdown) for breakdown in self.breakdowns],
+            "parameters": dict(self.parameters),
+        }
 
     @staticmethod
     def from_json(document: Mapping[str, Any]) -> SummaryDefinition:

@@ -24,6 +24,7 @@ import socket
 from contextlib import suppress
 from typing import NoReturn
 
+import duckdb
 import structlog
 
 from whohas.execution import child
@@ -40,7 +41,7 @@ def main() -> NoReturn:
     """Serve requests for children until standard input is closed, then exit the process."""
     restrict_process()
     configure_logs("warning")
-    child.preload()
+    connection = child.preload()
     requests = socket.socket(fileno=0)
     running: _Running = {}
     events = select.poll()
@@ -56,16 +57,26 @@ def main() -> NoReturn:
                 os._exit(0)  # an ordinary exit would make libraries report the objects frozen by `gc.freeze` as leaks
             stdin, stdout, status = descriptors
             with suppress(OSError):  # the worker has ended, or has been sent the errno of the failed fork
-                process = _fork(requests, running, stdin, stdout, socket.socket(fileno=status))
+                process = _fork(requests, running, (stdin, stdout), socket.socket(fileno=status), connection)
                 events.register(process, select.POLLIN)
             os.close(stdin)
             os.close(stdout)
 
 
-def _fork(requests: socket.socket, running: _Running, stdin: int, stdout: int, status: socket.socket) -> int:
+def _fork(
+    requests: socket.socket,
+    running: _Running,
+    pipes: tuple[int, int],
+    status: socket.socket,
+    connection: duckdb.DuckDBPyConnection,
+) -> int:
     """Fork a child, add it to `running`, send its process id to the status socket, and return its pidfd.
 
     In the child this does not return: the child carries out its work and exits.
+
+    Args:
+        pipes: the child's standard input and output.
+        connection: the engine's connection that the child inherits.
 
     Raises:
         OSError: the fork failed; the status socket has got the negative errno.
@@ -83,7 +94,7 @@ def _fork(requests: socket.socket, running: _Running, stdin: int, stdout: int, s
         for descriptor, (_, other) in running.items():
             os.close(descriptor)
             other.close()
-        _run_child(stdin, stdout)
+        _run_child(*pipes, connection)
     process = os.pidfd_open(pid)
     running[process] = pid, status
     with suppress(OSError):
@@ -91,13 +102,13 @@ def _fork(requests: socket.socket, running: _Running, stdin: int, stdout: int, s
     return process
 
 
-def _run_child(stdin: int, stdout: int) -> NoReturn:
+def _run_child(stdin: int, stdout: int, connection: duckdb.DuckDBPyConnection) -> NoReturn:
     try:
         os.dup2(stdin, 0)
         os.dup2(stdout, 1)
         os.close(stdin)
         os.close(stdout)
-        child.main()
+        child.main(connection)
     except BaseException:
         log.exception("internal fault")
     finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.formats.base import ReportMetadata, WriteOptions
+from whohas.json_values import encode_dataclass
 
 EXIT_WORKER_GONE = 75
 """The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
@@ -96,7 +97,7 @@ class Work:
 
     def to_line(self) -> str:
         """Return the work as one line of JSON, with the newline."""
-        return json.dumps(asdict(self)) + "\n"
+        return json.dumps(self, default=encode_dataclass) + "\n"
 
     @staticmethod
     def from_line(line: str) -> Work:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from whohas.engine.statement import TableFiles
+from whohas.engine.summary import EMPTY_SUMMARY
 from whohas.execution.protocol import WorkPart
 from whohas.runs.plans import RunPlan
 
@@ -21,18 +22,21 @@ def parts_of(
             formatted; an empty text if they are formatted as they come.
     """
     statements, tables = plan.statements_at(root)
-    parts = (
-        WorkPart(
-            name=part.name,
-            sql=statement.sql,
-            parameters=statement.parameters,
-            columns=statement.columns,
-            ordered=statement.ordered,
-            expected_rows=statement.expected_rows,
-            group=statement.group,
-            extract=extract(number),
-            summary=statement.summary,
+    parts: list[WorkPart] = []
+    for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True)):
+        extracted = extract(number)
+        parts.append(
+            WorkPart(
+                name=part.name,
+                sql=statement.sql,
+                parameters=statement.parameters,
+                columns=statement.columns,
+                ordered=statement.ordered,
+                expected_rows=statement.expected_rows,
+                group=statement.group,
+                extract=extracted,
+                # only an extract is summarized
+                summary=statement.summary if extracted else EMPTY_SUMMARY,
+            )
         )
-        for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True))
-    )
     return tuple(parts), tables

@@ -285,20 +285,17 @@ def list_in_progress(connection: sa.Connection) -> list[HeldRun]:
     return [HeldRun(RunId(row.id), row.executor, row.attempt) for row in connection.execute(query)]
 
 
-def count_queued(connection: sa.Connection) -> int:
-    """Return the number of queued runs."""
-    return connection.execute(sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value)).scalar_one()
-
-
-def count_active(connection: sa.Connection, launcher: str) -> int:
-    """Return the number of active runs of a launcher, given by name.
+def count_active_and_queued(connection: sa.Connection, launcher: str) -> tuple[int, int]:
+    """Return the number of active runs of a launcher, given by name, and the number of queued runs of all.
 
     Takes a lock on this launcher until the transaction ends, so that concurrent requests cannot exceed a limit
     together.
     """
     locks.lock_transaction(connection, locks.launcher_lock(launcher))
-    query = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher)
-    return connection.execute(query).scalar_one()
+    active = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher).scalar_subquery()
+    queued = sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value).scalar_subquery()
+    row = connection.execute(sa.select(active, queued)).one()
+    return row[0], row[1]
 
 
 def claim(

@@ -272,14 +272,15 @@ class Runs:
         Raises:
             QuotaExceeded: too many runs are queued, or the launcher has too many active runs.
         """
-        if repository.count_active(connection, launcher) > self.settings.runs_per_launcher:
+        active, queued = repository.count_active_and_queued(connection, launcher)
+        if active > self.settings.runs_per_launcher:
             has = pluralize(self.settings.runs_per_launcher, "run that is", "runs that are")
             raise QuotaExceeded(
                 f"{launcher} has {has} not over, and may not have more (WHOHAS_RUNS_PER_LAUNCHER). Wait for one to "
                 "end, or cancel one.",
                 timeouts.START_RETRY_SECONDS,
             )
-        if repository.count_queued(connection) > self.settings.runs_waiting:
+        if queued > self.settings.runs_waiting:
             waiting = pluralize(self.settings.runs_waiting, "run is", "runs are")
             raise QuotaExceeded(
                 f"{waiting} waiting already: no more are accepted until some of them have been carried out "
