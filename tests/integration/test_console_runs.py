@@ -132,7 +132,9 @@ def test_download_is_the_file_and_an_audit_event(server: Server, ann: Console, r
     answer = ann.get(f"/runs/{run_id}/files/csv")
     path = next((server.home / "artefacts" / run_id).glob("*.csv"))
     assert answer.content == path.read_bytes()
-    assert answer.headers["Content-Disposition"].startswith('attachment; filename="Accounts Report.csv"')
+    assert answer.headers["Content-Disposition"].startswith(
+        'attachment; filename="Accounts Report - Active Directory.csv"'
+    )
 
     def is_download(event: dict[str, Any]) -> bool:
         return event["type"] == "whohas.report.downloaded" and event["subject"] == run_id
