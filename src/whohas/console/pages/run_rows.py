@@ -42,8 +42,8 @@ def _show_rows(view: View, id: str) -> Response:
     part = _number(view, "part", 0)
     table = _chosen(tables, part)
     asked = _request(view, _FIRST)
-    view.services.runs.record_view(run, view.actor)
     page = _rows(view).page(table, asked)
+    view.record_look(lambda: view.services.runs.record_view(run, view.actor))
     return view.page(
         "rows.html",
         run=run,

@@ -234,8 +234,7 @@ def _record(view: View, query: str, index: str, total: int) -> None:
     # whole, so that nothing of it can hide behind a cut: `_MAX_QUERY_LENGTH` bounds it
     facts = {"index": index, "query": query, "rows": total}
     event = audit.Event(audit.EventType.DATA_SEARCHED, index, view.actor, details=facts)
-    with view.services.database.begin() as connection:
-        audit.write_event(connection, event)
+    view.record_look(lambda: view.write_event(event))
 
 
 def _suggestions(view: View, cursor: QueryCursor, name: str, search: SearchIndex) -> list[Suggestion]:
