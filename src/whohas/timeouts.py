@@ -196,6 +196,8 @@ CONSOLE_INTERRUPT_SECONDS: Final = 0.1
 """Interval at which a page that reads for longer than that is interrupted until it stops."""
 CONSOLE_PLAN_SECONDS: Final = 2.0
 """The processor time that the console's search page may take to plan a search (at most WHOHAS_SEARCH_PLAN_SECONDS)."""
+CONSOLE_PREVIEW_WINDOW_SECONDS: Final = 60
+"""The window in which a user gets a limited number of previews with hits, each of which is an audit event."""
 KEYS_RELOAD_SECONDS: Final = 5.0
 """Interval at which the folder of signing keys is read again; a server learns of another's rotation within it."""
 KEYS_UNKNOWN_RELOAD_SECONDS: Final = 0.2

@@ -29,7 +29,7 @@ try {
   await check(seen, "run");
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download CSV" }).click();
-  equal((await download).suggestedFilename(), "Accounts Report.csv", "the name of the download");
+  equal((await download).suggestedFilename(), "Accounts Report - Active Directory.csv", "the name of the download");
   await page.getByRole("link", { name: "Show the rows" }).click();
   await page.locator("[role=gridcell]").first().waitFor();
   await check(seen, "rows");

@@ -31,7 +31,7 @@ def ann(server: Server) -> Iterator[Console]:
 
 
 def schedule(**fields: object) -> dict[str, object]:
-    known = {"schedule_report": "ORPHAN_IDENTITIES", "schedule_name": "Orphans", "schedule_cron": "0 6 * * MON"}
+    known = {"act": "schedule", "schedule_name": "Orphans", "schedule_cron": "0 6 * * MON"}
     return {**known, "selectedFormats": "CSV", **fields}
 
 
@@ -50,7 +50,7 @@ def test_operator_pages_need_an_org_admin(server: Server, page: str) -> None:
 
 
 def test_schedule_is_created_paused_run_and_removed(ann: Console, server: Server) -> None:
-    ann.post("/schedules", schedule())
+    ann.post("/reports/ORPHAN_IDENTITIES", schedule())
     page = ann.get("/schedules").text
     assert "The schedule Orphans was created." in page and "every Monday at 6:00" in page
     [id] = ids(page, "schedules")
@@ -74,14 +74,14 @@ def test_schedule_is_created_paused_run_and_removed(ann: Console, server: Server
     ],
 )
 def test_wrong_schedule_names_the_field(ann: Console, changed: dict[str, object], field: str, text: str) -> None:
-    page = ann.post("/schedules", schedule(**changed), 400).text
+    page = ann.post("/reports/ORPHAN_IDENTITIES", schedule(**changed), 400).text
     error = re.search(rf'id="error-{field}">(.*?)<', page)
     assert error and text in error[1]
     assert 'value="Orphans"' in page or field == "schedule_name"
 
 
 def test_schedules_of_others_are_not_there(server: Server, ann: Console) -> None:
-    ann.post("/schedules", schedule(schedule_name="Of ann"))
+    ann.post("/reports/ORPHAN_IDENTITIES", schedule(schedule_name="Of ann"))
     [id] = ids(ann.get("/schedules").text, "schedules")
     with signed_in(server, "cat") as cat, signed_in(server, "hal") as hal:
         assert "Of ann" not in cat.get("/schedules").text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import io
 import json
 import re
@@ -62,9 +63,9 @@ def run_id(server: Server, ann: Console) -> str:
     return started(server, ann, selectedFormats=["CSV", "JSON"])
 
 
-def data(console: Console, run_id: str, **asked: object) -> dict[str, Any]:
+def data(console: Console, run_id: str, detail: str = "complete", **asked: object) -> dict[str, Any]:
     """The answer to a request for rows, with the token of the page."""
-    page = console.get(f"/runs/{run_id}/rows").text
+    page = console.get(f"/runs/{run_id}/rows?detail={detail}").text
     address = re.findall(r'data-url="([^"]+)"', page)[0].replace("&amp;", "&")
     return console.http.get(address, params={**httpx2.URL(address).params, **asked}).raise_for_status().json()
 
@@ -132,7 +133,9 @@ def test_download_is_the_file_and_an_audit_event(server: Server, ann: Console, r
     answer = ann.get(f"/runs/{run_id}/files/csv")
     path = next((server.home / "artefacts" / run_id).glob("*.csv"))
     assert answer.content == path.read_bytes()
-    assert answer.headers["Content-Disposition"].startswith('attachment; filename="Accounts Report.csv"')
+    assert answer.headers["Content-Disposition"].startswith(
+        'attachment; filename="Accounts Report - Active Directory.csv"'
+    )
 
     def is_download(event: dict[str, Any]) -> bool:
         return event["type"] == "whohas.report.downloaded" and event["subject"] == run_id
@@ -148,6 +151,57 @@ def test_another_format_is_made_on_download(server: Server, ann: Console) -> Non
     assert "JSON" in texts(ann.get(f"/runs/{id}").text)
 
 
+def headings(console: Console, run_id: str, detail: str = "") -> list[str]:
+    page = console.get(f"/runs/{run_id}/rows?detail={detail}").text
+    return [html.unescape(text) for text in re.findall(r'<a class="sort"[^>]*>([^<]*)</a>', page)]
+
+
+def test_rows_have_the_columns_of_readable_files(ann: Console, run_id: str) -> None:
+    file = ann.get(f"/runs/{run_id}/files/html").text
+    (head,) = re.findall(
+        "<thead>.*?</thead>", file.rpartition("<table")[2] and file[file.rindex("<thead>") :], re.DOTALL
+    )
+    of_file = [html.unescape(text) for text in re.findall(r"<th[^>]*>([^<]*)</th>", head.rpartition("<tr>")[2])]
+    shown = headings(ann, run_id)
+    assert sorted(shown) == sorted(of_file) and "Identity" in " ".join(shown) and "id" not in shown
+    page = texts(ann.get(f"/runs/{run_id}/rows").text)
+    all_columns = headings(ann, run_id, "complete")
+    assert f"{len(shown)} of {len(all_columns)} columns" in page
+    assert "Ids left out Account id" in page and "Show all columns" in page
+    assert {"id", "sourceId", "identityId"} < set(all_columns)
+
+
+def test_readable_rows_have_words_for_flags_and_plain_times(server: Server, ann: Console, run_id: str) -> None:
+    only_csv = started(server, ann, selectedFormats=["CSV"], timeZone="+03:00")
+    seen: list[list[list[str]]] = []
+    for id in (run_id, only_csv):  # an extract has types, a CSV file has texts
+        shown = headings(ann, id)
+        disabled, created = shown.index("Disabled"), shown.index("Created")
+        rows = data(ann, id, "readable", count=500)["rows"]
+        assert {row[disabled] for row in rows} == {"Yes", "No"}
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row[created]) for row in rows if row[created])
+        assert data(ann, id, "readable", text="Yes")["total"] == sum(
+            "Yes" in " ".join(filter(None, row)) for row in rows
+        )
+        places = [shown.index(heading) for heading in ("Account", "Disabled", "Created")]
+        seen.append(sorted([row[place] or "" for place in places] for row in rows))
+    assert seen[0] == seen[1]
+
+
+def test_columns_that_were_named_are_all_shown(server: Server, ann: Console) -> None:
+    id = started(server, ann, columns="id, nothing such,name,identityId", selectedFormats=["CSV", "JSON"])
+    assert headings(ann, id) == ["Account id", "nothing such", "Account", "Identity id"]
+    assert headings(ann, id, "complete") == ["id", "nothing such", "name", "identityId"]
+    assert "There is no column nothing such in ACCOUNTS" in texts(ann.get(f"/runs/{id}").text)
+
+
+def test_run_of_complete_files_shows_all_columns_first(server: Server, ann: Console) -> None:
+    id = started(server, ann, detail="complete", selectedFormats=["CSV", "HTML"])
+    assert headings(ann, id) == headings(ann, id, "complete") and "id" in headings(ann, id)
+    assert "id" not in headings(ann, id, "readable")
+    ann.get(f"/runs/{id}/rows?detail=some", 400)
+
+
 def test_rows_are_those_of_the_file(server: Server, ann: Console, run_id: str) -> None:
     lines = list(csv.reader(io.StringIO(ann.get(f"/runs/{run_id}/files/csv").text)))
     shown = data(ann, run_id, count=500)
@@ -159,8 +213,7 @@ def test_rows_are_those_of_the_file(server: Server, ann: Console, run_id: str) -
 
 
 def test_rows_are_sorted_with_empty_cells_last(ann: Console, run_id: str) -> None:
-    header = list(re.findall(r'<a class="sort"[^>]*>([^<]*)</a>', ann.get(f"/runs/{run_id}/rows").text))
-    column = header.index("identityName")
+    column = headings(ann, run_id, "complete").index("identityName")
     up = [row[column] for row in data(ann, run_id, sort=column, count=500)["rows"]]
     filled = [cell for cell in up if cell is not None]
     assert None in up and up[-1] is None
@@ -237,7 +290,7 @@ def test_search_export_has_a_table_for_each_index(server: Server, ann: Console) 
         fields = {"query": "*", "indices": ["identities", "roles"], "selectedFormats": formats}
         id = started(server, ann, "SEARCH_EXPORT", **fields)
         page = ann.get(f"/runs/{id}/rows?part=1").text
-        assert re.search(r'part=1" aria-current="page">Roles', page), formats
+        assert re.search(r'part=1&amp;detail=readable" aria-current="page">Roles', page), formats
         assert len(re.findall("<tr><td", page)) > 1
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from console import Console, add_user, audited, signed_in, texts
 from support import Server
-from whohas.console.pages.search import EXAMPLES, MAX_QUERY_LENGTH
+from whohas.console.pages.search import EXAMPLES
+from whohas.console.searches import MAX_QUERY_LENGTH
 from whohas.search.fields import INDICES
 
 

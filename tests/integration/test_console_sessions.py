@@ -105,6 +105,95 @@ def test_console_can_be_turned_off(tmp_path: Path) -> None:
             assert asking.get(f"{server.url}{path}", headers=HTML).status_code == 401
 
 
+def test_nothing_of_a_console_turned_off_is_reachable(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with serving(home) as server:
+        add_user(server, "ann", "ORG_ADMIN")
+        with signed_in(server) as console:
+            id = console.http.cookies["whohas-session"]
+            begun = console.http.get("/console/sign-in?local=1", headers={"Cookie": "none=1"}).headers["Location"]
+            style = re.findall(r'href="(/console/static/[^"]+)"', console.get("").text)[0]
+    with serving(home, WHOHAS_CONSOLE="false") as server:
+        for path in ("/console/runs", "/console/signed-in?code=x&state=y", style):
+            answer = asking.get(f"{server.url}{path}", headers={**HTML, "Cookie": f"whohas-session={id}"})
+            assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json"), path
+        assert begun.startswith("/oauth/authorize?")
+        assert "is not known to this server" in asking.get(f"{server.url}{begun}", headers=HTML).text
+        fields = {**dict(httpx2.URL(begun).params), "user": "ann", "password": PASSWORD}
+        assert asking.post(f"{server.url}/oauth/authorize", data=fields).status_code == 400
+        for accept in (HTML["Accept"], "*/*", "application/json"):
+            root = asking.get(server.url, headers={"Accept": accept})
+            assert root.status_code == 401 and "Location" not in root.headers
+            assert root.json()["error"].startswith("The Authorization header is missing.")
+        with server.http() as http:
+            assert http.get("/", headers=HTML).status_code == 404
+
+
+def begin(console: Console, following: str = "/console") -> dict[str, str]:
+    """Open the sign-in page as another tab of a browser; the hidden fields of its form."""
+    page = console.follow(console.http.get("/console/sign-in", params={"next": following}))
+    return hidden_fields(page.text)
+
+
+def finish(console: Console, fields: dict[str, str], user: str = "ann") -> httpx2.Response:
+    sent = console.http.post("/oauth/authorize", data={**fields, "user": user, "password": PASSWORD})
+    return console.follow(sent)
+
+
+def test_sign_ins_of_two_tabs_both_finish(server: Server) -> None:
+    with asking.Client(base_url=server.url, headers=HTML, follow_redirects=False) as http:
+        console = Console(http)
+        first, second = begin(console, "/console/runs"), begin(console, "/console/reports")
+        page = finish(console, first)
+        assert page.url.path == "/console/runs"
+        token = hidden_fields(page.text)["form_token"]
+        assert finish(console, second).url.path == "/console/reports"
+        assert not [name for name in http.cookies if "pending" in name]
+        # the form of the first tab is still one of the session
+        assert http.post("/console/sign-out", data={"form_token": token}).headers["Location"] == "/console"
+
+
+def test_second_tab_of_another_user_replaces_the_session(server: Server) -> None:
+    with asking.Client(base_url=server.url, headers=HTML, follow_redirects=False) as http:
+        console = Console(http)
+        first, second = begin(console), begin(console)
+        token = hidden_fields(finish(console, first).text)["form_token"]
+        old = http.cookies["whohas-session"]
+        assert "hal" in texts(finish(console, second, "hal").text)
+        refused = http.post("/console/sign-out", data={"form_token": token})
+        assert "load the page again" in refused.text and refused.status_code == 403
+        http.cookies.clear()
+        http.cookies.set("whohas-session", old)
+        assert "Sign out" not in console.get("").text
+
+
+def test_finished_sign_in_opened_again_leads_to_the_start(server: Server) -> None:
+    with asking.Client(base_url=server.url, headers=HTML, follow_redirects=False) as http:
+        console = Console(http)
+        sent = http.post("/oauth/authorize", data={**begin(console), "user": "ann", "password": PASSWORD})
+        back = sent.headers["Location"]
+        assert console.follow(sent).url.path == "/console"
+        assert http.get(back).headers["Location"] == "/console"
+
+
+def test_many_begun_sign_ins_leave_few_cookies(server: Server) -> None:
+    with asking.Client(base_url=server.url, headers=HTML, follow_redirects=False) as http:
+        console = Console(http)
+        begun = [begin(console) for _ in range(9)]
+        assert len([name for name in http.cookies if "pending" in name]) == 5
+        oldest = http.post("/oauth/authorize", data={**begun[0], "user": "ann", "password": PASSWORD})
+        refused = console.follow(oldest)
+        assert refused.status_code == 403 and "Start again from the console's start page" in texts(refused.text)
+        assert "Sign out" in finish(console, begun[-1]).text
+
+
+@pytest.mark.parametrize("state", ["", "é", "\ud800", "a;b=c", "x" * 5_000])
+def test_hostile_state_of_a_sign_in_is_refused(server: Server, state: str) -> None:
+    encoded = state.encode("utf-8", "surrogatepass")
+    answer = asking.get(f"{server.url}/console/signed-in", params={"code": "x", "state": encoded}, headers=HTML)
+    assert answer.status_code == 403 and "not begun in this browser" in answer.text
+
+
 def test_code_is_worthless_in_another_browser(server: Server) -> None:
     with asking.Client(base_url=server.url, headers=HTML) as victim, asking.Client(headers=HTML) as thief:
         page = Console(victim).follow(victim.get("/console/sign-in"))

@@ -18,7 +18,12 @@ from starlette.types import Receive, Scope, Send
 from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
 from whohas.api.filenames import content_disposition, unicode_file_name
 from whohas.api.preconditions import PreconditionOutcome, Validators, evaluate_preconditions
+from whohas.audit import Actor
 from whohas.errors import NotFound
+from whohas.formats.registry import find_format
+from whohas.runs.models import Artifact, Run
+from whohas.services import Services
+from whohas.storage import ZIP_MEDIA_TYPE
 
 CHUNK_BYTES = 256 * 1024
 """Bytes that are read and sent at a time."""
@@ -46,6 +51,37 @@ class Download:
     default_name: str
     extension: str
     on_start: Callable[[str, tuple[int, int] | None], None] = lambda _name, _span: None
+
+
+def run_download(
+    services: Services, run: Run, artefact: Artifact, by: Actor, name: str | None = None, *, audited: bool
+) -> Download:
+    """Return the download of a file of a run. Its default name is that of the report.
+
+    Args:
+        services: the services of the installation.
+        run: the run.
+        artefact: the file.
+        by: the actor for the audit log.
+        name: the file name that the caller asked for; None for the default.
+        audited: whether the download is an audit event.
+    """
+    default = services.settings.csv_media_type if artefact.format == "csv" else find_format(artefact.format).media_type
+    media_type = artefact.media_type or default
+
+    def begin(file_name: str, span: tuple[int, int] | None) -> None:
+        if audited:
+            services.runs.record_download(run, artefact, by, file_name, span)
+
+    return Download(
+        path=services.artefacts.path(run.id, artefact),
+        media_type=media_type,
+        sha256=artefact.sha256,
+        preferred_name=name,
+        default_name=run.report_name,
+        extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
+        on_start=begin,
+    )
 
 
 def file_response(request: Request, download: Download) -> Response:

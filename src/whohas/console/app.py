@@ -23,6 +23,7 @@ from whohas.api.routes.events import RunEvents
 from whohas.console import session
 from whohas.console.assets import PATH as ASSETS_PATH
 from whohas.console.assets import asset_response
+from whohas.console.report_preview import PreviewLog
 from whohas.console.row_tables import RowTables
 from whohas.console.view import NO_STORE, Link, NotSignedIn, PageRoute, Pages, View, answer
 from whohas.errors import NotFound, WhohasError
@@ -42,6 +43,7 @@ _TITLES = {
     400: "This cannot be done as asked",
     403: "You may not do this",
     404: "There is no such page",
+    405: "This is not a page to open",
     409: "This cannot be done now",
     413: "This is too long",
     429: "Too much at once",
@@ -70,10 +72,11 @@ def create_console(services: Services, watch: RunEvents) -> ASGIApp:
     """
     navigation = tuple(sorted(_navigation(), key=lambda entry: entry[0].order))
     rows = RowTables(services.settings, services.artefacts)
+    previews = PreviewLog()
 
     def endpoint(page: PageRoute) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
-            request.state.watch, request.state.rows = watch, rows
+            request.state.watch, request.state.rows, request.state.previews = watch, rows, previews
             request.scope["route"] = route_of[page.method, page.path]  # for the metrics
             try:
                 return await answer(page, request, services, navigation)
@@ -112,7 +115,17 @@ def create_console(services: Services, watch: RunEvents) -> ASGIApp:
         redirect_slashes=False,
         default=nothing,
     )
-    return _WithHeaders(GZipMiddleware(router, minimum_size=_SMALLEST_ZIPPED))
+
+    async def answer_errors(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await router(scope, receive, send)
+        except HTTPException as error:  # the page takes another method
+            request = Request(scope, receive, send)
+            page = PageRoute("GET", scope["path"], None, Response, None)
+            response = await anyio.to_thread.run_sync(_error_page, error, request, services, page, navigation)
+            await response(scope, receive, send)
+
+    return _WithHeaders(GZipMiddleware(answer_errors, minimum_size=_SMALLEST_ZIPPED))
 
 
 def _navigation() -> Iterator[tuple[Link, PageRoute]]:

@@ -10,6 +10,7 @@
 | `share` | 0.125 | 12.5 % |
 | `cell` | any value of a table | text, `Yes` or `No`, a time, or texts joined by `; ` |
 | `prose` | a description with words between backticks | these words as code |
+| `segment` | an id | the id as a part of a path |
 
 Times are in UTC, as in the files that programs read.
 """
@@ -26,6 +27,7 @@ from markupsafe import Markup
 from whohas import __version__
 from whohas.api.csrf import TOKEN_FIELD
 from whohas.console.assets import asset_address
+from whohas.console.path_segments import encode_segment
 from whohas.plurals import pluralize
 
 NOTHING = "—"
@@ -67,6 +69,7 @@ def _environment() -> Environment:
         prose=prose,
         plural=pluralize,
         cell=cell,
+        segment=encode_segment,
     )
     names.update(asset=asset_address, version=__version__, token_field=TOKEN_FIELD)
     return environment

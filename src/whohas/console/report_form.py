@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 from zoneinfo import available_timezones
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, QueryParams
 
 from whohas.auth import Caller
 from whohas.errors import InvalidArguments
 from whohas.formats.registry import formats
 from whohas.reports.base import Report
+from whohas.reports.columns import COLUMNS_ARGUMENT, COLUMNS_DOC
 from whohas.reports.registry import PUBLISHED_TYPES
 from whohas.runs.models import Run
 from whohas.runs.output_options import FILE_ARGUMENTS
@@ -31,8 +32,6 @@ class FieldKind(StrEnum):
     """The kind of input of a field."""
 
     TEXT = "text"
-    LONG_TEXT = "long"
-    """A text of several lines, such as a query."""
     FLAG = "flag"
     """A checkbox: true or absent."""
     CHOICE = "choice"
@@ -41,6 +40,10 @@ class FieldKind(StrEnum):
     """Any number of several values."""
     JSON = "json"
     """A JSON object."""
+    QUERY = "query"
+    """A query, which is completed and checked while it is typed."""
+    COLUMNS = "columns"
+    """Names of columns with commas between them, in the order wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class FormField:
         kind: the kind of input.
         help: its description.
         required: whether it must be filled.
+        unset: of a choice, the text for no value.
         options: the values of a choice, each with its text.
         value: what was entered: texts, of which all kinds but `CHOICES` have at most one.
         error: what is wrong with it; empty if nothing is known to be wrong.
@@ -63,6 +67,7 @@ class FormField:
     kind: FieldKind
     help: str
     required: bool = False
+    unset: str = "Default"
     options: tuple[tuple[str, str], ...] = ()
     value: tuple[str, ...] = ()
     error: str = ""
@@ -77,6 +82,8 @@ _LABELS: Final[Mapping[str, str]] = {
     "application": "Source",
     "authoritativeSource": "Authoritative source",
     "csvSeparator": "Separator of a CSV",
+    "detail": "Detail of files for people",
+    "labels": "XLSX with labels as headers",
     "csvBom": "CSV for Excel: begin with a byte order mark",
     "csvDisarm": "CSV for spreadsheets: disarm formulas",
     "selectedFormats": "Files to make",
@@ -86,12 +93,13 @@ _LABELS: Final[Mapping[str, str]] = {
     "correlatedOnly": "Only identities with a correlated account",
     "phrases": "Search several words as a phrase",
 }
-_FLAGS: Final = frozenset({"correlatedOnly", "phrases", "csvBom", "csvDisarm"})
+_FLAGS: Final = frozenset({"correlatedOnly", "phrases", "csvBom", "csvDisarm", "labels"})
 _OBJECTS: Final = frozenset({"filters", "innerHit"})
 _LEFT_OUT: Final = frozenset({"sourceName", "includeNested"})
 """Arguments that the form does not have: `application` selects a source by its name, and the other has no effect."""
 _SEPARATORS: Final = ((",", "Comma ,"), (";", "Semicolon ;"), ("tab", "Tab"), ("|", "Bar |"))
 _PAPERS: Final = (("A4", "A4"), ("Letter", "Letter"))
+_DETAILS: Final = (("complete", "Complete"),)
 _NAMED = re.compile(r"\b[a-z][A-Za-z]+\b")
 
 
@@ -103,9 +111,9 @@ def report_fields(report: Report, catalog: Catalog, caller: Caller) -> list[Form
         catalog: the catalogue with the sources to choose from.
         caller: the user; one who is restricted to sources chooses from these.
     """
-    return [
-        _field(name, text, report, catalog, caller) for name, text in report.arguments.items() if name not in _LEFT_OUT
-    ]
+    arguments = {**report.arguments}
+    arguments.setdefault(COLUMNS_ARGUMENT, COLUMNS_DOC)
+    return [_field(name, text, report, catalog, caller) for name, text in arguments.items() if name not in _LEFT_OUT]
 
 
 def file_fields(report: Report) -> list[FormField]:
@@ -114,7 +122,7 @@ def file_fields(report: Report) -> list[FormField]:
     for name, description in FILE_ARGUMENTS.items():
         if name in report.arguments:
             continue
-        text, kind, options = description, FieldKind.TEXT, ()
+        text, kind, options, unset = description, FieldKind.TEXT, (), "Default"
         match name:
             case "selectedFormats":
                 kind = FieldKind.CHOICES
@@ -123,13 +131,15 @@ def file_fields(report: Report) -> list[FormField]:
                 kind, options = FieldKind.CHOICE, _SEPARATORS
             case "pageSize":
                 kind, options = FieldKind.CHOICE, _PAPERS
+            case "detail":
+                kind, options, unset = FieldKind.CHOICE, _DETAILS, "Readable"
             case "timeZone":
                 options = tuple((zone, zone) for zone in sorted(available_timezones()) if "/" in zone)
             case _ if name in _FLAGS:
                 kind, text = FieldKind.FLAG, _flag_help(text)
             case _:
                 pass
-        fields.append(FormField(name, _label(name), kind, text, options=options))
+        fields.append(FormField(name, _label(name), kind, text, unset=unset, options=options))
     return fields
 
 
@@ -143,16 +153,7 @@ def filled(fields: Sequence[FormField], values: Mapping[str, Sequence[str]], err
     """
     wrong = field_of_error(fields, error)
     return [
-        FormField(
-            field.name,
-            field.label,
-            field.kind,
-            field.help,
-            field.required,
-            field.options,
-            tuple(values.get(field.name, ())),
-            error if field.name == wrong else "",
-        )
+        replace(field, value=tuple(values.get(field.name, ())), error=error if field.name == wrong else "")
         for field in fields
     ]
 
@@ -165,7 +166,7 @@ def field_of_error(fields: Sequence[FormField], error: str) -> str:
     return named or ("application" if "application" in names and "source" in error else "")
 
 
-def entered_values(form: FormData, fields: Sequence[FormField]) -> dict[str, tuple[str, ...]]:
+def entered_values(form: FormData | QueryParams, fields: Sequence[FormField]) -> dict[str, tuple[str, ...]]:
     """Return what was entered, by the name of the field; fields that are empty are left out."""
     values: dict[str, tuple[str, ...]] = {}
     for field in fields:
@@ -197,6 +198,8 @@ def request_arguments(fields: Sequence[FormField], values: Mapping[str, Sequence
                 arguments[field.name] = texts
             case FieldKind.JSON:
                 arguments[field.name] = _json_object(field.name, texts[0])
+            case FieldKind.COLUMNS if texts[0].startswith("["):
+                arguments[field.name] = _json_list(field.name, texts[0])
             case _:
                 arguments[field.name] = texts[0]
     return arguments
@@ -213,7 +216,8 @@ def values_of_run(run: Run, fields: Sequence[FormField]) -> dict[str, tuple[str,
                 values[field.name] = ("true",)
             case list() as several:
                 texts = tuple(str(one) for one in several)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-                values[field.name] = texts if field.kind is FieldKind.CHOICES else (",".join(texts),)
+                joined = json.dumps(texts, ensure_ascii=False) if any("," in one for one in texts) else ",".join(texts)
+                values[field.name] = texts if field.kind is FieldKind.CHOICES else (joined,)
             case dict() as fields_of_object:
                 values[field.name] = (json.dumps(fields_of_object, ensure_ascii=False),)
             case "\t":
@@ -237,7 +241,9 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
             )
             text = "The system whose accounts are listed." if name == "application" else text
         case "query":
-            kind = FieldKind.LONG_TEXT
+            kind = FieldKind.QUERY
+        case "columns":
+            kind = FieldKind.COLUMNS
         case "indices":
             kind, options = FieldKind.CHOICES, tuple((index, document.title) for index, document in INDICES.items())
         case _ if name in _FLAGS:
@@ -246,7 +252,7 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
             kind = FieldKind.JSON
         case _:
             pass
-    return FormField(name, _label(name), kind, text, required, options)
+    return FormField(name, _label(name), kind, text, required, options=options)
 
 
 def _flag_help(text: str) -> str:
@@ -258,6 +264,17 @@ def _flag_help(text: str) -> str:
 def _label(name: str) -> str:
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     return _LABELS.get(name, words[:1].upper() + words[1:])
+
+
+def _json_list(name: str, text: str) -> list[Any]:
+    """Return the names in a JSON list, which is the way to write a name that has a comma."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArguments(
+            f"The argument {name} begins with [ but is no JSON list: {error}. Write names with commas between them."
+        ) from None
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
 
 
 def _json_object(name: str, text: str) -> dict[str, Any]:

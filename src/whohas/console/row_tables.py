@@ -4,6 +4,9 @@ The rows are in a Parquet file: an extract, the run's own Parquet file, or one t
 for a while. DuckDB reads a page by the numbers of its rows, so that it skips most of the file. Sorting and filtering
 first give the numbers of the rows in order; they are cached, because the pages that follow need the same numbers.
 
+A table shows the columns that a readable file of the run shows, under their labels (`formats.readable`), or with
+`detail=complete` all of them under their technical names.
+
 Example: sorted by name, the numbers of a file with the names (carl, ann, bob) are (1, 2, 0). The page of two rows from
 the second on is the rows 2 and 0: bob and carl.
 """
@@ -14,13 +17,16 @@ import threading
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from whohas import atomic
 from whohas.engine.sql import quote_identifier, string_literal
+from whohas.engine.statement import ColumnType
 from whohas.errors import NotFound, Unavailable
+from whohas.formats.base import Detail, Extract, RowsQuery, WriteOptions
+from whohas.reports.base import ReportPart
 from whohas.runs.models import Run
 from whohas.settings import MiB, Settings
 from whohas.storage import EXTRACT, Artifact, ArtifactStore
@@ -28,6 +34,8 @@ from whohas.storage import EXTRACT, Artifact, ArtifactStore
 if TYPE_CHECKING:
     import duckdb
     import numpy as np
+
+    from whohas.formats.readable import ColumnChoice
 
 MAX_PAGE = 500
 """The most rows of a page."""
@@ -42,6 +50,8 @@ _CACHED_NUMBERS = 16_000_000
 _ROW = "file_row_number"
 """The name of the column that DuckDB adds: the number of the row in the file, from 0."""
 _ROW_GROUP = 20_480
+_CACHED_CHOICES = 200
+_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +62,21 @@ class RowColumn:
         name: its name in the file.
         type: the type that DuckDB reports, such as `VARCHAR`, `BOOLEAN`, `BIGINT`, `TIMESTAMP WITH TIME ZONE` or
             `VARCHAR[]`.
+        heading: its heading.
+        kind: its type in the report, which a file of texts does not have; None if it is not known.
+        is_readable: whether cells are texts for people, such as `Yes` for true.
     """
 
     name: str
     type: str
+    heading: str
+    kind: ColumnType | None = None
+    is_readable: bool = False
 
     @property
     def is_number(self) -> bool:
         """Whether it has numbers, which are aligned at their end."""
-        return self.type in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE")
+        return self.kind == "integer" or self.type in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE")
 
     @property
     def text(self) -> str:
@@ -69,12 +85,19 @@ class RowColumn:
         if self.type.endswith("[]"):
             return f"array_to_string({name}, '; ')"
         if self.type.startswith("TIMESTAMP"):
-            return f"strftime({name}, '%Y-%m-%d %H:%M:%S')"
-        return f"{name}::VARCHAR"
+            return f"strftime({name}, '{_TIME}')"
+        text = f"{name}::VARCHAR"
+        if self.is_readable and self.kind == "boolean":
+            return f"CASE {text} WHEN 'true' THEN 'Yes' WHEN 'false' THEN 'No' ELSE {text} END"
+        if self.is_readable and self.kind == "time":
+            return f"coalesce(strftime(try_cast({name} AS TIMESTAMP), '{_TIME}'), {text})"
+        return text
 
     @property
     def order(self) -> str:
         """The SQL by which rows are sorted: texts without regard to case."""
+        if self.kind == "integer":
+            return f"try_cast({quote_identifier(self.name)} AS HUGEINT)"
         is_text = self.type == "VARCHAR" or self.type.endswith("[]")
         return f"lower({self.text})" if is_text else quote_identifier(self.name)
 
@@ -87,8 +110,10 @@ class RowTable:
         path: the file.
         name: the title of the file in the zip; empty for a run with a single table.
         columns: the columns that are shown.
-        hidden: the number of further columns.
+        hidden: the number of columns beyond `MAX_COLUMNS`.
         rows: the number of rows.
+        left_out: the kinds of columns that readable files leave out, each with its headings; see `ColumnChoice`.
+        left_out_count: the number of these columns.
     """
 
     path: Path
@@ -96,6 +121,8 @@ class RowTable:
     columns: tuple[RowColumn, ...]
     hidden: int
     rows: int
+    left_out: tuple[tuple[str, str], ...] = ()
+    left_out_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +174,22 @@ class RowTables:
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
         self._numbers: OrderedDict[tuple[object, ...], np.ndarray[Any, Any]] = OrderedDict()
+        self._choices: OrderedDict[tuple[Path, Detail], ColumnChoice] = OrderedDict()
 
-    def tables(self, run: Run) -> tuple[RowTable, ...]:
+    def tables(self, run: Run, parts: Sequence[ReportPart] = (), detail: Detail = "complete") -> tuple[RowTable, ...]:
         """Return the tables of a run: one, or one for each file of a zip; none where the run has no file with rows.
+
+        Args:
+            run: the run.
+            parts: the parts of its plan, which have the labels of its columns; none for a run without a plan.
+            detail: which columns are shown: those of readable files, or all of them.
 
         Raises:
             Unavailable: a file cannot be read.
         """
+        return tuple(self._chosen(table, parts, detail) for table in self._whole_tables(run))
+
+    def _whole_tables(self, run: Run) -> tuple[RowTable, ...]:
         extracts = [file for file in run.artefacts if file.format == EXTRACT]
         if extracts and all(self._artefacts.path(run.id, file).is_file() for file in extracts):
             return tuple(self._table(self._artefacts.path(run.id, file)) for file in extracts)
@@ -192,18 +228,18 @@ class RowTables:
 
     def _ordered(self, table: RowTable, source: str, asked: RowRequest) -> np.ndarray[Any, Any]:
         """Return the numbers of the rows that a request selects, in its order."""
-        key = (table.path, asked.sort, asked.descending and asked.sort is not None, asked.text.casefold())
+        order = _ROW if asked.sort is None else table.columns[asked.sort].order
+        direction = "DESC" if asked.descending else "ASC"
+        cells = ", ".join(column.text for column in table.columns) if asked.text else ""
+        key = (table.path, order, direction if asked.sort is not None else "", cells, asked.text.casefold())
         with self._lock:
             if (known := self._numbers.get(key)) is not None:
                 self._numbers.move_to_end(key)
                 return known
-        order = _ROW
         if asked.sort is not None:
-            direction = "DESC" if asked.descending else "ASC"
-            order = f"{table.columns[asked.sort].order} {direction} NULLS LAST, {_ROW}"
+            order = f"{order} {direction} NULLS LAST, {_ROW}"
         where, parameters = "", []
         if asked.text:
-            cells = ", ".join(column.text for column in table.columns)
             # a character that no one enters separates the cells, so that no text is found across two of them
             where, parameters = f" WHERE contains(lower(concat_ws(chr(31), {cells})), lower($1))", [asked.text]
         result = self._query(f"SELECT {_ROW}::UINTEGER AS n FROM {source}{where} ORDER BY {order}", parameters)
@@ -226,11 +262,47 @@ class RowTables:
 
             name = json.loads(metadata.metadata[b"whohas.rows"])["name"]
         described = self._query(f"DESCRIBE SELECT * FROM read_parquet({string_literal(str(path))})").fetchall()
-        columns = tuple(RowColumn(row[0], row[1]) for row in described)
+        columns = tuple(RowColumn(row[0], row[1], row[0]) for row in described)
         if any(column.name.casefold() == _ROW for column in columns):
             raise Unavailable(f"The rows of this run cannot be shown, because a column is named {_ROW}.")
+        return RowTable(path, name, columns, 0, metadata.num_rows)
+
+    def _chosen(self, table: RowTable, parts: Sequence[ReportPart], detail: Detail) -> RowTable:
+        """Return a table with the columns to show."""
+        part = next((part for part in parts if part.name == table.name), None)
+        columns, left_out, count = table.columns, (), 0
+        if part is not None and [c.name for c in part.statement.columns] == [c.name for c in columns]:
+            is_readable = detail == "readable"
+            choice = self._choice(table, part, detail)
+            columns = tuple(
+                replace(
+                    columns[place],
+                    heading=heading,
+                    kind=choice.columns[place].type,
+                    is_readable=is_readable,
+                )
+                for place, heading in zip(choice.shown, choice.headings, strict=True)
+            )
+            left_out, count = choice.left_out, len(table.columns) - len(columns)
         shown = columns[:MAX_COLUMNS]
-        return RowTable(path, name, shown, len(columns) - len(shown), metadata.num_rows)
+        return replace(table, columns=shown, hidden=len(columns) - len(shown), left_out=left_out, left_out_count=count)
+
+    def _choice(self, table: RowTable, part: ReportPart, detail: Detail) -> ColumnChoice:
+        """Return the columns that a file of the run shows; kept, because finding the empty ones may read the rows."""
+        from whohas.formats.readable import choose_columns
+
+        key = (table.path, detail)
+        with self._lock:
+            if (known := self._choices.get(key)) is not None:
+                self._choices.move_to_end(key)
+                return known
+        rows = RowsQuery("", part.statement.columns, part.name, part.statement.group)
+        choice = choose_columns(Extract(table.path, rows, table.rows), WriteOptions(detail=detail))
+        with self._lock:
+            self._choices[key] = choice
+            while len(self._choices) > _CACHED_CHOICES:
+                self._choices.popitem(last=False)
+        return choice
 
     def _of_file(self, run: Run, file: Artifact, path: Path) -> tuple[RowTable, ...]:
         """Return the tables of a Parquet or CSV file, or of a zip of such files."""

@@ -31,9 +31,10 @@ from starlette.responses import RedirectResponse, Response
 from whohas import timeouts
 from whohas.api.actors import request_actor
 from whohas.api.csrf import TOKEN_FIELD
-from whohas.audit import Actor
+from whohas.audit import Actor, Event, write_event
 from whohas.auth import CONSOLE_ACTIONS, ROUTES, Caller, Session, check_access
 from whohas.console import rendering, session
+from whohas.console.path_segments import decode_segment
 from whohas.errors import Forbidden, InvalidArguments
 from whohas.services import Services
 
@@ -137,6 +138,7 @@ class View:
         form: the fields of a POST; empty for a GET.
         route: the route of the page.
         navigation: the entries of the navigation with the route that each leads to.
+        looks: functions that write the audit events of looking at data; see `record_look`.
     """
 
     request: Request
@@ -145,6 +147,7 @@ class View:
     form: FormData
     route: PageRoute
     navigation: Sequence[tuple[Link, PageRoute]] = field(default=(), repr=False)
+    looks: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
 
     @property
     def caller(self) -> Caller:
@@ -190,6 +193,21 @@ class View:
         except Forbidden:
             return False
         return True
+
+    def record_look(self, write: Callable[[], None]) -> None:
+        """Have an audit event written that the user looks at data, before the page is sent.
+
+        No event is written for a response without data: to HEAD, or an error.
+
+        Args:
+            write: writes the event. If it raises, the page is not sent.
+        """
+        self.looks.append(write)
+
+    def write_event(self, event: Event) -> None:
+        """Write an audit event in a transaction of its own."""
+        with self.services.database.begin() as connection:
+            write_event(connection, event)
 
     def page(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return the response with a page.
@@ -292,14 +310,27 @@ async def answer(
                 session.check_form(request, services, session.session_id(request), str(form.get(TOKEN_FIELD, "")))
         return view
 
+    parameters = {name: decode_segment(value) for name, value in request.path_params.items()}
     if inspect.iscoroutinefunction(route.function):
         view = await anyio.to_thread.run_sync(begin)
-        return await cast("Awaitable[Response]", route.function(view, **request.path_params))
+        response = await cast("Awaitable[Response]", route.function(view, **parameters))
+        if view.looks:
+            await anyio.to_thread.run_sync(_record_looks, view, response)
+        return response
 
     def call() -> Response:
-        return cast("Response", route.function(begin(), **request.path_params))
+        view = begin()
+        response = cast("Response", route.function(view, **parameters))
+        _record_looks(view, response)
+        return response
 
     return await anyio.to_thread.run_sync(call)
+
+
+def _record_looks(view: View, response: Response) -> None:
+    if view.request.method != "HEAD" and response.status_code < 400:
+        for write in view.looks:
+            write()
 
 
 def _refuse_embedded(request: Request) -> None:

@@ -24,9 +24,10 @@ from whohas.api.csrf import CsrfTokens
 from whohas.api.dependencies import services_of
 from whohas.api.errors import remember_denial_reason
 from whohas.api.routes.oauth import TokenFields, client_address, token_scopes
-from whohas.auth import CONSOLE_CLIENT_ID, ApiClient, AuthServices
+from whohas.auth import CONSOLE_CLIENT_ID, ApiClient
 from whohas.auth.codes import CHALLENGE_PATTERN
 from whohas.errors import Forbidden, InvalidArguments, NotFound, QuotaExceeded, Unauthorized
+from whohas.services import Services
 
 STYLE = (
     ":root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1d232b;--soft:#5a6472;--line:#767f8c;"
@@ -118,9 +119,10 @@ router = APIRouter(tags=["Token"])
 )
 def show_sign_in_page(request: Request) -> Response:
     """Show the form for name and password, if the authorization request is valid."""
-    access = services_of(request).access
+    services = services_of(request)
+    access = services.access
     try:
-        asked = _asked(access, dict(request.query_params))
+        asked = _asked(services, dict(request.query_params))
     except InvalidArguments as error:
         return _page(None, error.message, 400)
     return _refused(asked) or _form(request, CsrfTokens(access.secrets_key), asked)
@@ -132,9 +134,10 @@ def sign_in(request: Request, fields: TokenFields) -> Response:
 
     If they are wrong, the form is shown again with the error.
     """
-    access = services_of(request).access
+    services = services_of(request)
+    access = services.access
     try:
-        asked = _asked(access, fields)
+        asked = _asked(services, fields)
     except InvalidArguments as error:
         return _page(None, error.message, 400)
     refused = _refused(asked)
@@ -176,13 +179,14 @@ def _form(
     return response
 
 
-def _asked(access: AuthServices, fields: Mapping[str, str]) -> _AuthorizationRequest:
+def _asked(services: Services, fields: Mapping[str, str]) -> _AuthorizationRequest:
     client_id, redirect = fields.get("client_id", ""), fields.get("redirect_uri", "")
     try:
-        client = access.clients.get(client_id)
+        client = services.access.clients.get(client_id)
     except NotFound:
         client = None
-    if client is None or client.revoked is not None or client.user is not None:
+    is_off = client_id == CONSOLE_CLIENT_ID and not services.settings.console
+    if client is None or client.revoked is not None or client.user is not None or is_off:
         raise InvalidArguments(
             "The program that sent you here is not known to this server. Ask an administrator to register it "
             "(`whohas client create`)."

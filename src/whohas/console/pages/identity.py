@@ -20,7 +20,7 @@ from whohas.errors import Forbidden, NotFound
 
 PAGES = Pages()
 
-_LONGEST_ID = 200
+_LONGEST_ID = 1_000
 
 _GROUPS: Mapping[str, Mapping[str, str]] = {
     "Person": {
@@ -70,8 +70,7 @@ def show_identity(view: View, id: str) -> Response:
     except NotFound as error:
         return view.page("identity_missing.html", 404, text=error.message, snapshot=snapshot)
     event = audit.Event(audit.EventType.IDENTITY_VIEWED, identity.id, view.actor, details={"snapshot": snapshot.number})
-    with view.services.database.begin() as connection:
-        audit.write_event(connection, event)
+    view.record_look(lambda: view.write_event(event))
     return view.page(
         "identity.html",
         identity=identity,

@@ -18,7 +18,9 @@ from whohas.console.pages.runs import PAGES as RUNS
 from whohas.console.row_tables import MAX_PAGE, QUERIES_AT_ONCE, RowPage, RowRequest, RowTable, RowTables
 from whohas.console.view import Pages, View
 from whohas.errors import Forbidden, InvalidArguments, NotFound
+from whohas.formats.base import Detail
 from whohas.runs.models import Run
+from whohas.runs.plans import RunPlan
 
 PAGES = Pages(RUNS.link)
 
@@ -36,14 +38,16 @@ async def show_rows(view: View, id: str) -> Response:
 
 def _show_rows(view: View, id: str) -> Response:
     run = view.services.runs.get(validate_run_id(id), view.caller)
-    tables = _tables(view, run)
+    plan = view.services.runs.record(run).plan
+    detail = _detail(view, plan)
+    tables = _tables(view, run, plan, detail)
     if not tables:
         return view.page("rows.html", run=run, table=None)
     part = _number(view, "part", 0)
     table = _chosen(tables, part)
     asked = _request(view, _FIRST)
-    view.services.runs.record_view(run, view.actor)
     page = _rows(view).page(table, asked)
+    view.record_look(lambda: view.services.runs.record_view(run, view.actor))
     return view.page(
         "rows.html",
         run=run,
@@ -52,6 +56,8 @@ def _show_rows(view: View, id: str) -> Response:
         table=table,
         asked=asked,
         page=page,
+        detail=detail,
+        has_labels=plan is not None,
         number_of_page=asked.start // _FIRST + 1,
         pages=max(1, -(-page.total // _FIRST)),
         token=_token(view, run),
@@ -65,7 +71,8 @@ async def send_rows(view: View, id: str) -> Response:
     def read() -> RowPage:
         run = view.services.runs.get(validate_run_id(id), view.caller)
         _check_token(view, run)
-        table = _chosen(_tables(view, run), _number(view, "part", 0))
+        plan = view.services.runs.record(run).plan
+        table = _chosen(_tables(view, run, plan, _detail(view, plan)), _number(view, "part", 0))
         return _rows(view).page(table, _request(view, MAX_PAGE))
 
     page = await anyio.to_thread.run_sync(read, limiter=_queries)
@@ -85,12 +92,23 @@ def _rows(view: View) -> RowTables:
     return rows
 
 
-def _tables(view: View, run: Run) -> tuple[RowTable, ...]:
+def _detail(view: View, plan: RunPlan | None) -> Detail:
+    """Return which columns are shown: as the address says, or else as in the files of the run."""
+    match view.query.get("detail") or ("complete" if plan is None else plan.options.detail):
+        case "readable":
+            return "readable"
+        case "complete":
+            return "complete"
+        case other:
+            raise InvalidArguments(f"The parameter detail must be readable or complete, not {other[:40]!r}.")
+
+
+def _tables(view: View, run: Run, plan: RunPlan | None, detail: Detail) -> tuple[RowTable, ...]:
     if not run.state.is_over:
         raise NotFound(f"This run has not ended yet ({run.progress}). Its rows can be shown when it has.")
     if not run.state.has_rows:
         raise NotFound(f"This run ended without rows ({run.progress}). Run the report again.")
-    return _rows(view).tables(run)
+    return _rows(view).tables(run, () if plan is None else plan.parts, detail)
 
 
 def _chosen(tables: tuple[RowTable, ...], part: int) -> RowTable:

@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.responses import Response
 
-from whohas.api.downloads import Download, file_response
+from whohas.api.downloads import file_response, run_download
 from whohas.api.errors import request_context
 from whohas.api.requests import validate_run_id
 from whohas.console import rendering
@@ -23,7 +23,7 @@ from whohas.retention.service import LegalHold
 from whohas.runs import listing, visibility
 from whohas.runs.models import ACTIVE_STATES, Artifact, Run, RunState
 from whohas.runs.plans import RowsRecord
-from whohas.storage import EXTRACT, ZIP_MEDIA_TYPE
+from whohas.storage import EXTRACT
 
 PAGES = Pages(Link("Runs", "/console/runs", order=30))
 
@@ -124,27 +124,12 @@ def show_summary(view: View, id: str) -> Response:
 @PAGES.get("/runs/{id}/files/{format}", needs="getReport")
 def download(view: View, id: str, format: str) -> Response:
     """Send a file of a run, after making it if it was not made with the run; write an audit event of it."""
-    services = view.services
     wanted = find_format(format)
-    run, artefact = services.runs.get_artifact(validate_run_id(id), wanted.name, view.caller)
+    run, artefact = view.services.runs.get_artifact(validate_run_id(id), wanted.name, view.caller)
     view.request.state.download = (run.report_type, artefact.format)
-    media_type = artefact.media_type or wanted.media_type
-
-    def begin(file_name: str, span: tuple[int, int] | None) -> None:
-        services.runs.record_download(run, artefact, view.actor, file_name, span)
-
-    return file_response(
-        view.request,
-        Download(
-            path=services.artefacts.path(run.id, artefact),
-            media_type=media_type,
-            sha256=artefact.sha256,
-            preferred_name=None,
-            default_name=run.report_name,
-            extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
-            on_start=begin,
-        ),
-    )
+    source = run.arguments.get("sourceName")
+    name = f"{run.report_name} - {source}" if isinstance(source, str) and source else None
+    return file_response(view.request, run_download(view.services, run, artefact, view.actor, name, audited=True))
 
 
 @PAGES.post("/runs/{id}/cancel", needs="cancelReport")

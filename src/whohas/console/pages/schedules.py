@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from zoneinfo import available_timezones
-
 from starlette.responses import Response
 
 from whohas.api.errors import request_context
-from whohas.console import report_form
+from whohas.console.schedule_form import TIMES
 from whohas.console.view import Link, Pages, View
-from whohas.errors import Conflict, InvalidArguments, NotFound, Unavailable
-from whohas.reports import Report, all_reports
-from whohas.warehouse.catalog import Catalog, read_catalog
+from whohas.errors import NotFound
+from whohas.reports import all_reports
 
 PAGES = Pages(Link("Schedules", "/console/schedules", order=60, group="Administration"))
-
-TIMES = (
-    ("0 6 * * *", "every day at 6:00"),
-    ("0 6 * * MON", "every Monday at 6:00"),
-    ("0 6 1 * *", "on the first day of each month at 6:00"),
-    ("0 6 1 1,4,7,10 *", "on the first day of each quarter at 6:00"),
-)
-"""Cron expressions to choose from, each with its meaning."""
 
 
 @PAGES.get("/schedules", needs="everySchedule")
@@ -32,34 +21,14 @@ def show_schedules(view: View) -> Response:
 
 
 @PAGES.get("/schedules/new", needs="addSchedule")
-def show_form(view: View) -> Response:
-    """Show the choice of a report or, once it is chosen, the form of a new schedule."""
-    if not view.query.get("report"):
-        return view.page("schedule_new.html", report=None, reports=all_reports().values(), error="")
-    return _form(view, _report(view.query["report"]))
-
-
-@PAGES.post("/schedules", needs="addSchedule")
-def add_schedule(view: View) -> Response:
-    """Create a schedule; show the form again with the error if something is wrong."""
-    report = _report(view.fields.get("schedule_report", ""))
-    fields = [*report_form.report_fields(report, _catalog(view), view.caller), *report_form.file_fields(report)]
-    values = report_form.entered_values(view.form, fields)
-    try:
-        made = view.services.schedules.add(
-            view.fields.get("schedule_name", ""),
-            report.type,
-            report_form.request_arguments(fields, values),
-            view.fields.get("schedule_cron", ""),
-            view.fields.get("schedule_zone", "") or "UTC",
-            view.caller.name,
-            view.caller,
-            view.actor,
-        )
-    except (InvalidArguments, Conflict, Unavailable) as error:
-        status = 409 if isinstance(error, Conflict) else 503 if isinstance(error, Unavailable) else 400
-        return _form(view, report, values, error.message, status)
-    return view.redirect("/console/schedules", f"The schedule {made.name} was created.")
+def choose_report(view: View) -> Response:
+    """Show the choice of the report of a new schedule, or lead to the form of the one that was chosen."""
+    chosen = view.query.get("report", "")
+    if not chosen:
+        return view.page("schedule_new.html", reports=all_reports().values())
+    if chosen not in all_reports():
+        raise NotFound(f"There is no report {chosen[:100]!r}. The page Reports lists all.")
+    return view.redirect(f"/console/reports/{chosen}?schedule=1")
 
 
 @PAGES.post("/schedules/{id}/run", needs="runSchedule")
@@ -89,35 +58,3 @@ def remove(view: View, id: str) -> Response:
     """Remove a schedule; its runs stay."""
     removed = view.services.schedules.remove(id, view.caller, view.actor)
     return view.redirect("/console/schedules", f"The schedule {removed.name} was removed. Its runs are kept.")
-
-
-def _report(type: str) -> Report:
-    report = all_reports().get(type)
-    if report is None:
-        raise NotFound(f"There is no report {type[:100]!r}. The page Reports lists all.")
-    return report
-
-
-def _catalog(view: View) -> Catalog:
-    return read_catalog(view.services.warehouse.snapshot())
-
-
-def _form(
-    view: View, report: Report, values: dict[str, tuple[str, ...]] | None = None, error: str = "", status: int = 200
-) -> Response:
-    fields = report_form.report_fields(report, _catalog(view), view.caller)
-    files = report_form.file_fields(report)
-    values = values or {name: tuple(view.query.getlist(name)) for name in view.query}
-    place = "name" if "needs a name" in error or status == 409 else "zone" if "time zone" in error else ""
-    return view.page(
-        "schedule_new.html",
-        status,
-        report=report,
-        fields=report_form.filled(fields, values, error),
-        files=report_form.filled(files, values, error),
-        error=error,
-        place=place or ("cron" if error and not report_form.field_of_error([*fields, *files], error) else ""),
-        times=TIMES,
-        zones=sorted(zone for zone in available_timezones() if "/" in zone),
-        zone=view.services.settings.time_zone,
-    )

@@ -1,14 +1,11 @@
 """Search: a query with its first hits, the check of the query while it is typed, and completion.
 
-The rights are those of SEARCH_EXPORT: who may start a run may search. A user who is restricted to sources may not, as
-with the report, because hits, counts and completions would show data of other sources.
+Hits that are shown are an audit event; checks and completions are not (`whohas.console.searches` has the rights).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -16,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from whohas import audit, timeouts
+from whohas import audit
 from whohas.console.lookups import lookup_slot, open_lookup, view_files
+from whohas.console.searches import (
+    MAX_QUERY_LENGTH,
+    RESTRICTED,
+    Verdict,
+    page_limits,
+    refuse_restricted,
+    searchable,
+    verdict_of_error,
+)
 from whohas.console.view import Link, Pages, View
 from whohas.engine.sql import quote_identifier, string_literal
-from whohas.errors import Forbidden, InvalidArguments, QuotaExceeded, WhohasError
+from whohas.errors import InvalidArguments, QuotaExceeded, WhohasError
 from whohas.search.fields import INDICES, IndexField
-from whohas.search.index import IndexedElement, SearchIndex, locked_index, open_index, searchable_snapshot
-from whohas.search.lexer import QuerySyntaxError
-from whohas.search.limits import SearchLimits
+from whohas.search.index import IndexedElement, SearchIndex
 
 if TYPE_CHECKING:
     from whohas.search.completion import QueryCursor, Suggestion
@@ -32,8 +36,6 @@ if TYPE_CHECKING:
 
 PAGES = Pages(Link("Search", "/console/search", order=40))
 
-MAX_QUERY_LENGTH = 4_000
-"""The longest query of the page, in characters; a run takes longer ones."""
 HITS = 25
 """The number of hits that the page shows."""
 
@@ -42,9 +44,6 @@ _SORT = {"identities": ("displayName",), "events": ("-created",), "accountactivi
 _MOST_COLUMNS = 6
 _ENUMERATED = 200
 """A field with at most this many different values is enumerated: its values are suggested."""
-_RESTRICTED = (
-    "You administer sources, and a search covers all sources. Run the report ACCOUNTS on one of your sources instead."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +86,6 @@ class Hits:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The check of a query, without running it.
-
-    Attributes:
-        error: why it cannot be run; None if it can.
-        before, at, after: the query around the character that the error is about; empty without a position.
-        notes: warnings, such as fields that do not exist.
-        explained: how the query is read, a line for each clause.
-    """
-
-    error: str | None = None
-    before: str = ""
-    at: str = ""
-    after: str = ""
-    notes: tuple[str, ...] = ()
-    explained: str = ""
-
-
 @PAGES.get("/search", needs="startReport")
 def show_search(view: View) -> Response:
     """Show the form, and the first hits of the query in the address."""
@@ -113,12 +93,12 @@ def show_search(view: View) -> Response:
     context: dict[str, Any] = {"query": query, "index": index, "indices": INDICES, "examples": EXAMPLES}
     context |= {"hits": None, "verdict": Verdict(), "fault": "", "searched": None, "status": 200, "shown": HITS}
     if view.caller.restricted_to_sources:
-        return view.page("search.html", restricted=_RESTRICTED, **context)
+        return view.page("search.html", restricted=RESTRICTED, **context)
     if query:
         try:
-            with lookup_slot(), _searchable(view) as (search, loaded):
+            with lookup_slot(), searchable(view) as (search, snapshot):
                 plan, context["verdict"] = _plan(view, query, index, search)
-                context["searched"] = loaded
+                context["searched"] = snapshot.loaded
                 if plan is not None:
                     context["hits"] = _hits(view, plan, index)
         except (InvalidArguments, QuotaExceeded) as error:
@@ -134,12 +114,12 @@ def show_search(view: View) -> Response:
 @PAGES.get("/search/check", needs="startReport")
 def check_query(view: View) -> Response:
     """Answer the verdict on a query that is being typed, as a part of the page."""
-    _refuse_restricted(view)
+    refuse_restricted(view)
     query, index = view.query.get("query", "").strip(), view.query.get("index", "identities")
     verdict = Verdict()
     if query:
         try:
-            with lookup_slot(), _searchable(view) as (search, _):
+            with lookup_slot(), searchable(view) as (search, _):
                 verdict = _plan(view, query, index, search)[1]
         except WhohasError as error:
             verdict = Verdict(error.message)
@@ -154,28 +134,14 @@ def complete_query(view: View) -> Response:
     """
     from whohas.search.completion import find_cursor
 
-    _refuse_restricted(view)
+    refuse_restricted(view)
     before, name = view.query.get("before", ""), view.query.get("index", "identities")
     if len(before) > MAX_QUERY_LENGTH or name not in INDICES:
         return view.part("search_options.html", suggestions=(), typed="")
     cursor = find_cursor(before, INDICES[name])
-    with lookup_slot(), _searchable(view) as (search, _):
+    with lookup_slot(), searchable(view) as (search, _):
         suggestions = _suggestions(view, cursor, name, search)
     return view.part("search_options.html", suggestions=suggestions, typed=cursor.text)
-
-
-def _refuse_restricted(view: View) -> None:
-    if view.caller.restricted_to_sources:
-        raise Forbidden(_RESTRICTED)
-
-
-@contextmanager
-def _searchable(view: View) -> Generator[tuple[SearchIndex, datetime | None]]:
-    """Yield the newest search index, and when its data was loaded; the index is not removed until the context ends."""
-    warehouse = view.services.warehouse
-    snapshot = searchable_snapshot(warehouse)
-    with locked_index(warehouse, snapshot):
-        yield open_index(snapshot), snapshot.loaded
 
 
 def _plan(view: View, query: str, index: str, search: SearchIndex) -> tuple[SearchPlan | None, Verdict]:
@@ -195,8 +161,6 @@ def _plan(view: View, query: str, index: str, search: SearchIndex) -> tuple[Sear
             "SEARCH_EXPORT, which takes longer ones."
         )
     settings = view.services.settings
-    limits = SearchLimits.from_settings(settings)
-    limits = replace(limits, plan_seconds=min(limits.plan_seconds, timeouts.CONSOLE_PLAN_SECONDS))
     names = _COLUMNS.get(index) or tuple(n for n in INDICES[index].default_columns if n != "id")[:_MOST_COLUMNS]
     asked = SearchRequest(
         query,
@@ -204,16 +168,12 @@ def _plan(view: View, query: str, index: str, search: SearchIndex) -> tuple[Sear
         ("id", *names),
         _SORT.get(index, ()),
         words_as_phrase=settings.search_phrases,
-        limits=limits,
+        limits=page_limits(settings),
     )
     try:
         plan = plan_search(asked, search, datetime.now(UTC))
-    except QuerySyntaxError as error:
-        at = error.position
-        sentence = f"The query breaks at column {at + 1}: {error.reason}."
-        return None, Verdict(sentence, query[:at], query[at : at + 1], query[at + 1 :])
     except InvalidArguments as error:
-        return None, Verdict(error.message)
+        return None, verdict_of_error(query, error)
     notes = tuple(note.text for note in plan.notes)
     return plan, Verdict(notes=notes, explained="\n".join(map(explain, plan.trees)))
 
@@ -234,8 +194,7 @@ def _record(view: View, query: str, index: str, total: int) -> None:
     # whole, so that nothing of it can hide behind a cut: `_MAX_QUERY_LENGTH` bounds it
     facts = {"index": index, "query": query, "rows": total}
     event = audit.Event(audit.EventType.DATA_SEARCHED, index, view.actor, details=facts)
-    with view.services.database.begin() as connection:
-        audit.write_event(connection, event)
+    view.record_look(lambda: view.write_event(event))
 
 
 def _suggestions(view: View, cursor: QueryCursor, name: str, search: SearchIndex) -> list[Suggestion]:

@@ -3,6 +3,9 @@
 A user signs in by the authorization code flow of OAuth 2 with PKCE, as at any other program: at the page of this server
 (`whohas.api.routes.sign_in`), whose code is redeemed here without a request, or at the OpenID Connect provider, if the
 console is registered there (`oidc_client_id`). `/console/sign-in?local=1` leads to the page of this server in any case.
+
+A browser may have begun several sign-ins, one in each of its tabs: each has a cookie of its own. The second one that
+ends keeps the session of the first if both are of the same user, so that the pages of the first tab still work.
 """
 
 from __future__ import annotations
@@ -28,11 +31,14 @@ from whohas.errors import Forbidden, Unauthorized
 PAGES = Pages()
 
 CLIENT_NAME = "The web console"
-PENDING_COOKIE = "whohas-sign-in-pending"
-"""The state and the verifier of a sign-in, and the page that follows it."""
+PENDING_COOKIE = "whohas-sign-in-pending-"
+"""The state and the verifier of a sign-in, and the page that follows it; the name ends with the begin of the state."""
+MAX_PENDING = 5
+"""The most sign-ins that a browser has cookies of; the request that would be one more deletes the cookies of others."""
 
 _PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(local|outside)\.(.{0,2000})")
 _MAX_PATH_LENGTH = 2_000
+_STATE_IN_NAME = 12
 _START_OVER = "Start again from the console's start page."
 
 
@@ -54,8 +60,23 @@ def begin_sign_in(view: View) -> Response:
         address = _own_page(view, state, challenge)
     response = view.redirect(address)
     pending = f"{state}.{verifier}.{'outside' if outside else 'local'}.{quote(following, safe='')}"
-    session.set_cookie(view.request, response, PENDING_COOKIE, pending, int(timeouts.CONSOLE_SIGN_IN_SECONDS))
+    others = _pending_cookies(view)
+    for name in others[: max(0, len(others) + 1 - MAX_PENDING)]:
+        session.delete_cookie(view.request, response, name)
+    seconds = int(timeouts.CONSOLE_SIGN_IN_SECONDS)
+    session.set_cookie(view.request, response, _pending_cookie(state), pending, seconds)
     return response
+
+
+def _pending_cookie(state: str) -> str:
+    """Return the name of the cookie of a sign-in, without prefix."""
+    return f"{PENDING_COOKIE}{state[:_STATE_IN_NAME]}"
+
+
+def _pending_cookies(view: View) -> list[str]:
+    """Return the names of the cookies of sign-ins that the browser has begun, without prefix."""
+    start = session.cookie_name(view.request, PENDING_COOKIE)
+    return [f"{PENDING_COOKIE}{name[len(start) :]}" for name in view.request.cookies if name.startswith(start)]
 
 
 def _own_page(view: View, state: str, challenge: str) -> str:
@@ -82,9 +103,12 @@ def _redirect_address(view: View) -> str:
 @PAGES.get("/signed-in", needs=None)
 def end_sign_in(view: View) -> Response:
     """Redeem the code of a sign-in, start a session, and send the browser to the page that it asked for first."""
-    cookie = view.request.cookies.get(session.cookie_name(view.request, PENDING_COOKIE), "")
+    state = view.query.get("state", "")
+    cookie = view.request.cookies.get(session.cookie_name(view.request, _pending_cookie(state)), "")
     pending = _PENDING.fullmatch(cookie)
-    if pending is None or not hmac.compare_digest(pending[1].encode(), view.query.get("state", "").encode()):
+    if pending is None or not hmac.compare_digest(pending[1].encode(), state.encode("utf-8", "replace")):
+        if view.session is not None:  # the address of a sign-in that ended was opened again
+            return view.redirect(session.HOME)
         raise Forbidden(f"This sign-in was not begun in this browser, or too long ago. {_START_OVER}")
     if "error" in view.query:
         raise Forbidden(f"The sign-in was refused: {view.query['error'][:200]}. {_START_OVER}")
@@ -100,10 +124,16 @@ def end_sign_in(view: View) -> Response:
         raise Forbidden(f"{error.message} {_START_OVER}") from None
     remember_claim(view.request, caller.name)
     view.request.state.caller = caller
-    id = access.sessions.start(caller, view.actor, outside)
     response = view.redirect(session.local_path(unquote(pending[4])))
-    session.set_cookie(view.request, response, session.SESSION_COOKIE, id)
-    session.delete_cookie(view.request, response, PENDING_COOKIE)
+    before = view.session
+    if before is None or before.caller.id != caller.id:
+        id = access.sessions.start(caller, view.actor, outside)
+        session.set_cookie(view.request, response, session.SESSION_COOKIE, id)
+        if before is not None:  # of another user: no browser has its cookie any more
+            access.sessions.end(before, view.actor)
+    elif outside is not None:
+        access.sessions.renew(before, outside)
+    session.delete_cookie(view.request, response, _pending_cookie(state))
     return response
 
 

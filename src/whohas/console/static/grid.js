@@ -11,7 +11,7 @@
   if (!root) return;
   const table = root.querySelector("table");
   const columns = [...table.querySelectorAll("thead th")].map((th) => ({
-    name: th.textContent.trim(), number: th.classList.contains("number"), width: 0, left: 0,
+    name: th.textContent.trim(), title: th.title, number: th.classList.contains("number"), width: 0, left: 0,
   }));
   const state = {
     total: Number(root.dataset.total), sort: root.dataset.sort, desc: root.dataset.desc === "1",
@@ -54,7 +54,7 @@
   for (const part of [headRow, body]) part.style.width = `${width}px`;
   columns.forEach((column, index) => {
     const cell = make("div", { class: `grid-cell${column.number ? " number" : ""}`, role: "columnheader", "aria-colindex": index + 1 });
-    const button = make("button", { type: "button", class: "grid-sort", tabindex: "-1", "data-column": index }, column.name);
+    const button = make("button", { type: "button", class: "grid-sort", tabindex: "-1", "data-column": index, ...(column.title && { title: column.title }) }, column.name);
     cell.style.width = `${column.width}px`;
     cell.style.left = `${column.left}px`;
     cell.append(button);

@@ -1,11 +1,16 @@
-// The completion of the query: an editable combobox with a list (ARIA authoring practices). The options come from the
-// server; each has the text that replaces the typed one before the cursor. Without scripts the field is a plain one.
+// The completion of the query: an editable combobox with a list (ARIA authoring practices), or a field of several lines
+// with a list. The options come from the server; each has the text that replaces the typed one before the cursor. Without
+// scripts the field is a plain one.
 "use strict";
 
 const input = document.querySelector("[data-complete]");
 if (input) {
   const list = document.getElementById(input.getAttribute("aria-controls"));
   const form = input.form;
+  const isCombobox = input.getAttribute("role") === "combobox";
+  const expand = (open) => isCombobox && input.setAttribute("aria-expanded", String(open));
+  const indices = () => form.querySelectorAll("[name=index], [name=indices]");
+  const index = () => form.elements.namedItem("index")?.value ?? form.querySelector("[name=indices]:checked")?.value ?? "identities";
   let timer = 0;
   let asked = 0;
 
@@ -15,7 +20,7 @@ if (input) {
   const close = () => {
     asked += 1; // an answer that is still on its way opens nothing
     list.hidden = true;
-    input.setAttribute("aria-expanded", "false");
+    expand(false);
     input.removeAttribute("aria-activedescendant");
   };
 
@@ -43,8 +48,7 @@ if (input) {
     const mine = ++asked;
     const before = input.value.slice(0, input.selectionStart);
     if (!before) return close();
-    const index = form.elements.namedItem("index").value;
-    const response = await fetch(`${input.dataset.complete}?${new URLSearchParams({ index, before })}`, {
+    const response = await fetch(`${input.dataset.complete}?${new URLSearchParams({ index: index(), before })}`, {
       headers: { "HX-Request": "true" },
     });
     if (mine !== asked || !response.ok) return undefined;
@@ -52,7 +56,7 @@ if (input) {
     if (mine !== asked) return undefined;
     const found = options().length > 0;
     list.hidden = !found;
-    input.setAttribute("aria-expanded", String(found));
+    expand(found);
     input.removeAttribute("aria-activedescendant");
     return found;
   };
@@ -67,7 +71,8 @@ if (input) {
   });
   input.addEventListener("keydown", async (event) => {
     const all = options();
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    // in a field of several lines the arrow keys move the cursor, unless the list is open
+    if ((event.key === "ArrowDown" || event.key === "ArrowUp") && (isCombobox || !list.hidden)) {
       event.preventDefault();
       if (list.hidden) {
         if (!(await ask())) return;
@@ -92,5 +97,5 @@ if (input) {
     if (option) choose(option);
   });
   form.addEventListener("submit", close);
-  form.elements.namedItem("index").addEventListener("change", () => input.dispatchEvent(new Event("recheck")));
+  for (const one of indices()) one.addEventListener("change", () => input.dispatchEvent(new Event("recheck")));
 }
