@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ def test_headers_are_labels_and_ids_are_left_out(tmp_path: Path) -> None:
     assert headers(document, 0) == ["Account", "Email"]
     assert list(document.cells([2])) == [["Ada", "a@acme.example"], ["Bo", ""]]
     assert "Ids left out Account id" in first_page(path)
+
+
+def test_booleans_are_words_and_times_have_seconds(tmp_path: Path) -> None:
+    columns = [NAME, ResultColumn("locked", "boolean"), ResultColumn("created", "time"), ResultColumn("note", "text")]
+    created = datetime(2026, 7, 1, 10, 0, 5, 123_000, UTC)
+    rows = [("Ada", True, created, "true"), ("Bo", False, None, "false"), ("Cy", None, created, None)]
+    assert list(Printed(made(tmp_path, columns, *rows)).cells([4])) == [
+        ["Ada", "Yes", "2026-07-01 10:00:05", "true"],
+        ["Bo", "No", "", "false"],
+        ["Cy", "", "2026-07-01 10:00:05", ""],
+    ]
 
 
 def test_empty_columns_are_named_on_the_first_page(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_labels_are_headings_and_technical_names_their_titles(tmp_path: Path) ->
 
 def test_ids_and_empty_columns_are_left_out_and_listed(tmp_path: Path) -> None:
     made = page(extract(tmp_path, PEOPLE, *ROWS))
-    assert made.rows[0] == ["ann", "Ann Lee", "ann", "true"]
+    assert made.rows[0] == ["ann", "Ann Lee", "ann", "Yes"]
     assert made.facts["Ids left out"] == "Identity id" and made.facts["Empty, left out"] == "Phone"
 
 
@@ -105,8 +105,8 @@ def test_groups_have_a_heading_and_the_other_columns_below(tmp_path: Path) -> No
     assert made.header == ["Account", "Disabled"] and made.sections == []
     assert made.rows == [
         ["Ann Lee User name: ann"],
-        ["ann", "true"],
-        ["a.lee", "false"],
+        ["ann", "Yes"],
+        ["a.lee", "No"],
         ["Bob Ray User name: bob"],
         ["No account"],
         ["Bob Ray User name: bob2"],
@@ -136,7 +136,7 @@ def test_rows_beyond_the_limit_are_not_shown_in_groups(tmp_path: Path, monkeypat
     monkeypatch.setattr(writer, "MAX_ROWS", 2)
     said: list[int] = []
     made = page(people(tmp_path, on_rows=said.append))
-    assert made.rows == [["Ann Lee User name: ann"], ["ann", "true"], ["a.lee", "false"]] and said == [2]
+    assert made.rows == [["Ann Lee User name: ann"], ["ann", "Yes"], ["a.lee", "No"]] and said == [2]
     assert "The HTML page shows the first 2 of 4 rows; 2 more are not on it." in made.text
 
 

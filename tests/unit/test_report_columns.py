@@ -10,7 +10,7 @@ import pytest
 from factories import publish, report_plan, report_rows
 from whohas.engine.statement import columns_from_json, columns_to_json, group_order
 from whohas.errors import InvalidArguments
-from whohas.reports.labels import label_of
+from whohas.labels import label_of
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [

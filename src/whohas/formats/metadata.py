@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from whohas.formats.base import ReportMetadata
 from whohas.formats.display import format_time
+from whohas.labels import words_of
 
 
 def metadata_lines(about: ReportMetadata, rows: int, zone: str) -> list[tuple[str, str]]:
@@ -38,13 +38,8 @@ def metadata_lines(about: ReportMetadata, rows: int, zone: str) -> list[tuple[st
 
 def describe_arguments(arguments: Mapping[str, Any]) -> str:
     """Return arguments as a text for people: `source name: Payroll; correlated only: yes`."""
-    pairs = [f"{_words(name)}: {_value(value)}" for name, value in arguments.items()]
+    pairs = [f"{' '.join(words_of(name))}: {_value(value)}" for name, value in arguments.items()]
     return "; ".join(pairs) or "none"
-
-
-def _words(name: str) -> str:
-    """Return `correlated only` for `correlatedOnly`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def _value(value: Any) -> str:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from whohas.engine.statement import ReadableDisplay, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.errors import InvalidArguments
+from whohas.labels import label_of
 from whohas.reports.base import Message, MessageLevel, Plan, Report, ReportPart, ReportRequest
 from whohas.reports.columns import normalised_names, parse_names
-from whohas.reports.labels import label_of
 from whohas.reports.summaries import by_value
 from whohas.search.fields import INDICES
 from whohas.search.index import open_index

@@ -120,6 +120,7 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
                 options.zone,
                 len(last.marks) if tagged else None,
                 bool(above),
+                readable,
             )
             headings = None
             if above and group is not None:
@@ -169,16 +170,16 @@ def _measures(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
-    words: bool,
+    readable: bool,
 ) -> list[ColumnWidths]:
     """Return the measured widths of the columns.
 
     Args:
         places: the columns in the extract; None for all.
-        words: whether the words of cells are measured too.
+        readable: whether the words of cells are measured too, and cells are texts of a readable file.
     """
     samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE, places=places))
-    return [_measure(column, n, samples, regular, bold, zone, words) for n, column in enumerate(columns)]
+    return [_measure(column, n, samples, regular, bold, zone, readable) for n, column in enumerate(columns)]
 
 
 def _measure(
@@ -188,16 +189,16 @@ def _measure(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
-    words: bool,
+    readable: bool,
 ) -> ColumnWidths:
-    texts = [display_texts(batch.column(place), column.type, zone) for batch in samples]
+    texts = [display_texts(batch.column(place), column.type, zone, readable) for batch in samples]
     cells = [regular.widths(some) for some in texts]
     return ColumnWidths(
         header=bold.shaper.width(column.name) / 1000,
         longest_part=min(_LONGEST_PART, bold.shaper.widest_part(column.name) / 1000),
         # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
-        longest_word=_longest_word(texts[0], regular) if words and texts else 0.0,
+        longest_word=_longest_word(texts[0], regular) if readable and texts else 0.0,
     )
 
 
