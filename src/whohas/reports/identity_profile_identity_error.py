@@ -61,7 +61,7 @@ _SUMMARY = SummaryDefinition(
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     source = sources.find_source(request, "authoritativeSource", catalogue)
     return Plan(
-        arguments={"authoritativeSource": source.id},
+        arguments={"authoritativeSource": source.id, "sourceName": source.name},
         statement=Statement(
             sql=_SQL,
             columns=_COLUMNS,

@@ -18,7 +18,7 @@ from whohas.formats.html.readable_page import readable_content, table_layout
 from whohas.formats.html.style import complete_style, readable_style, style_source
 from whohas.formats.html.table_rows import display_rows, first_rows, row_cells
 from whohas.formats.markup import html_text
-from whohas.formats.metadata import metadata_lines
+from whohas.formats.metadata import for_readers, metadata_lines, readable_metadata_lines
 from whohas.formats.readable import choose_columns
 from whohas.plurals import pluralize
 
@@ -36,14 +36,16 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     shown = _shown_rows(extract, choice.shown, options)
     note = _note(extract, shown)
     title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
-    facts = metadata_lines(about, extract.count, options.zone)
     if options.detail == "readable":
+        about = for_readers(about, extract.rows.name)
+        title = about.title
         layout = table_layout(choice, extract.rows.group)
         template, style = "readable.html", readable_style(layout.table_columns)
         content = readable_content(extract, layout, shown, options)
-        facts += choice.left_out
+        facts = [*readable_metadata_lines(about, extract.count, options.zone), *choice.left_out]
     else:
         columns = extract.rows.columns
+        facts = metadata_lines(about, extract.count, options.zone)
         template, style = "page.html", complete_style(columns)
         content = {"names": [html_text(column.name) for column in columns], "rows": _rows(extract, shown, options)}
     page = (

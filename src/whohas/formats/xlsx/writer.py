@@ -20,7 +20,7 @@ from whohas.errors import InvalidArguments
 from whohas.formats.base import Extract, PageSize, ReportMetadata, WriteOptions
 from whohas.formats.column_names import unique_names
 from whohas.formats.display import display_texts, encodable, format_time
-from whohas.formats.metadata import metadata_lines
+from whohas.formats.metadata import for_readers, readable_metadata_lines
 from whohas.formats.readable import ColumnChoice, choose_columns
 from whohas.formats.xlsx import long_texts, summary_sheet
 from whohas.formats.xlsx.arrow import pc
@@ -79,8 +79,9 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
         facts += (("Note", note) for note in notes)
         sheets = row_sheets
         if readable:
+            about = for_readers(about, extract.rows.name)
             facts_for_people = [
-                *metadata_lines(about, extract.count, options.zone),
+                *readable_metadata_lines(about, extract.count, options.zone),
                 ("Sheets of rows", ", ".join(row_sheet_names)),
                 *layout.hidden_columns,
                 *(("Note", note) for note in notes),
@@ -244,8 +245,7 @@ def _write_summary(
     page: PageSize,
     long: LongTexts,
 ) -> Sheet:
-    title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
-    made = summary_sheet.summary_sheet(title, about.description, facts, extract.summary, page, long)
+    made = summary_sheet.summary_sheet(about.title, about.description, facts, extract.summary, page, long)
     _put(archive, made.sheet.path, made.sheet.begin_xml + made.rows_xml + made.sheet.end_xml)
     return made.sheet
 
@@ -254,7 +254,7 @@ def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> li
     part = [("Part", extract.rows.name)] if extract.rows.name else []
     loaded = [("Loaded", format_time(about.loaded_at, options.zone))] if about.loaded else []
     gaps = [("Data", about.gaps)] if about.gaps else []
-    org = [("Organisation", about.org)] if about.org else []
+    org = [("Organization", about.org)] if about.org else []
     return [
         ("Report", about.title),
         *part,
