@@ -40,7 +40,14 @@ SUMMARY = RowsSummary(
             3,
             (10, 1, 3, 2),
         ),
-        BreakdownValue("byAge", "Accounts by age", ("",), (Category("under 30 days", (1100,)),), 0, (0,)),
+        BreakdownValue(
+            "byAge",
+            "Accounts by age",
+            ("",),
+            (Category("under 30 days", (1000,)), Category("1 to 2 years", (100,))),
+            0,
+            (0,),
+        ),
     ),
 )
 HOSTILE = ("(a)\\b) (((", "\0\x1b", "\u202egnihsihp", "عمود שלום", "नमस्ते", "x" * 500, "a\nb", "", "👍🏽" * 40)
@@ -153,7 +160,7 @@ def test_a_chart_says_its_numbers_in_its_alternative_text(tmp_path: Path) -> Non
     assert alternative_texts(document) == [
         "Accounts by source, a bar chart. Payroll: 1,040 (900 enabled, 20 locked, 80 disabled, 40 unknown). "
         "CRM: 44 (40 enabled, 4 disabled). 3 more: 16 (10 enabled, 1 locked, 3 disabled, 2 unknown).",
-        "Accounts by age, a bar chart. under 30 days: 1,100.",
+        "Accounts by age, a bar chart. under 30 days: 1,000. 1 to 2 years: 100.",
     ]
     texts = [text for role, text in document.marked(0) if role == "Figure"]
     assert texts == [
@@ -162,7 +169,29 @@ def test_a_chart_says_its_numbers_in_its_alternative_text(tmp_path: Path) -> Non
         "Payroll  1,040: 900 / 20 / 80 / 40 "
         "CRM  44: 40 / 0 / 4 / 0 "
         "3 more  16: 10 / 1 / 3 / 2 ",
-        "Accounts by age under 30 days  1,100 ".replace("age under", "ageunder"),
+        "Accounts by ageunder 30 days  1,000 1 to 2 years  100 ",
+    ]
+
+
+def test_a_single_bar_is_printed_as_a_sentence(tmp_path: Path) -> None:
+    single = dataclasses.replace(SUMMARY.breakdowns[0], categories=(Category("Payroll", (9, 0, 8, 0)),), further=0)
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=dataclasses.replace(SUMMARY, breakdowns=(single,))))
+    assert not alternative_texts(document)
+    sentence = "Accounts by source: Payroll 17 (enabled 9, disabled 8)."
+    assert sentence in [text for role, text in document.marked(0) if role == "P"]
+
+
+def test_a_chart_of_one_state_names_it_in_its_legend(tmp_path: Path) -> None:
+    one = dataclasses.replace(
+        SUMMARY.breakdowns[0],
+        series=("enabled",),
+        categories=(Category("CRM", (9,)), Category("HR", (2,))),
+        further=0,
+        others=(0,),
+    )
+    document = Printed(made(tmp_path, [NAME], ("Ada",), summary=dataclasses.replace(SUMMARY, breakdowns=(one,))))
+    assert [text for role, text in document.marked(0) if role == "Figure"] == [
+        "Accounts by sourceenabled CRM  9 HR  2 "
     ]
 
 

@@ -65,6 +65,15 @@ def test_each_breakdown_is_a_figure_with_chart_and_numbers(tmp_path: Path) -> No
     assert "The chart shows the 10 largest categories; 7 more categories together have 12." in made.text
 
 
+def test_a_single_bar_is_a_table_without_a_chart(tmp_path: Path) -> None:
+    single = replace(BY_STATE, categories=BY_STATE.categories[:1])
+    rows = people(tmp_path, summary=replace(SUMMARY, breakdowns=(single,)))
+    text = text_of(rows)
+    assert text.startswith("<!doctype html>")
+    assert "<figure>" in text and "<svg" not in text and "<details>" not in text
+    assert page(rows).numbers == [["Active Directory", "900", "100", "1,000"]]
+
+
 def test_ids_of_elements_are_unique_and_referred_to(tmp_path: Path) -> None:
     text = text_of(people(tmp_path, summary=SUMMARY))
     ids = re.findall(r' id="([^"]*)"', text)

@@ -95,6 +95,20 @@ def test_charts_refer_to_the_cells_of_their_tables(tmp_path: Path) -> None:
             assert referred(sheet, series.tx.strRef.f) == [breakdown.series[place].capitalize() or "Number"]
 
 
+def test_a_single_bar_is_a_table_without_a_chart(tmp_path: Path) -> None:
+    single = replace(BY_STATE, categories=BY_STATE.categories[:1])
+    sheet = book(accounts(tmp_path, replace(SUMMARY, breakdowns=(single,))), options=READABLE)["Summary"]
+    assert not sheet._charts
+    assert ["Active Directory", 900, 100, 1000] in [list(row[:4]) for row in sheet.iter_rows(values_only=True)]
+
+
+def test_a_chart_of_one_state_has_a_legend(tmp_path: Path) -> None:
+    one = replace(BY_STATE, series=("enabled",), categories=(Category("a", (3,)), Category("b", (1,))))
+    summary = replace(SUMMARY, breakdowns=(one, BY_VALUE))
+    of_states, of_types = book(accounts(tmp_path, summary), options=READABLE)["Summary"]._charts
+    assert of_states.legend is not None and of_types.legend is None
+
+
 def referred(sheet: Any, formula: str) -> list[Any]:
     """The values of the cells to which a formula refers."""
     name, _, range = formula.rpartition("!")

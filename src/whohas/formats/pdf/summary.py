@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSummary
+from whohas.formats.breakdowns import describe_breakdown
 from whohas.formats.pdf.layout import LEADING, MARGIN, PageLayout
 from whohas.formats.pdf.operators import join_tokens, operation
 from whohas.formats.pdf.shaping import Shaper
-from whohas.formats.pdf.title import BLACK, BOLD, DARK, REGULAR, TitleLine, space, text_at, text_units
+from whohas.formats.pdf.title import BLACK, BOLD, DARK, REGULAR, TitleLine, paragraph, space, text_at, text_units
 
 ACCENT_SPACE: Final = b"/A"
 """The name of the colour space of the accent colour in the resources of a page."""
@@ -29,6 +30,8 @@ _LEAST_CHART: Final = 225.0
 """Least and largest width of a key figure, and least width of a chart, in points."""
 _VALUE, _LABEL, _TEXT = 14.0, 7.5, 7.0
 """Font sizes of the value of a key figure, of its label, and of all other texts, in points."""
+_NOTE: Final = 8.0
+"""Font size of the text of a breakdown that has no chart."""
 _RULE: Final = 1.2
 _BAR, _PITCH = 7.0, 11.0
 """Height of a bar, and distance between two of them, in points."""
@@ -40,11 +43,18 @@ _PATTERNS: Final = {"enabled": 0, "locked": 1, "disabled": 2, "unknown": 3}
 
 
 def summary_lines(summary: RowsSummary, layout: PageLayout, bold: Shaper, regular: Shaper) -> list[TitleLine]:
-    """Return the lines of the summary: the key figures, then the charts."""
+    """Return the lines of the summary: the key figures, then the charts, then the breakdowns with a single category as
+    texts."""
     fonts = _Fonts(bold, regular)
     figures = _figure_lines(summary.figures, layout, fonts)
-    charts = _chart_lines(summary.breakdowns, layout, fonts)
-    return [*figures, *charts]
+    charts = _chart_lines([breakdown for breakdown in summary.breakdowns if breakdown.charted], layout, fonts)
+    texts = [
+        line
+        for breakdown in summary.breakdowns
+        if not breakdown.charted
+        for line in paragraph(describe_breakdown(breakdown), regular, REGULAR, _NOTE, layout.inner_width, "P")
+    ]
+    return [*figures, *charts, *texts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,7 @@ def alternative_text(breakdown: BreakdownValue) -> str:
 
 def _numbers_in_words(breakdown: BreakdownValue, category: Category) -> str:
     total = f"{category.total:,}"
-    if not _divided(breakdown):
+    if not breakdown.divided:
         return total
     named = (
         f"{number:,} {series}"
@@ -181,10 +191,6 @@ def _numbers_in_words(breakdown: BreakdownValue, category: Category) -> str:
         if number or len(breakdown.series) == 1
     )
     return f"{total} ({', '.join(named)})"
-
-
-def _divided(breakdown: BreakdownValue) -> bool:
-    return breakdown.series != ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +204,14 @@ class _Chart:
 
     @property
     def height(self) -> float:
-        rows = len(self.breakdown.rows) + _divided(self.breakdown)
+        rows = len(self.breakdown.rows) + self.breakdown.divided
         return 8 * LEADING * 1.2 + rows * _PITCH + 2
 
     def draw(self, top: float) -> bytes:
         y = top - 8
         drawn = [self.fonts.text(self.breakdown.label, self.left, y, 8, self.width, BOLD)]
         y = top - 8 * LEADING * 1.2
-        if _divided(self.breakdown):
+        if self.breakdown.divided:
             y -= _PITCH
             drawn.append(self._legend(y))
         rows = self.breakdown.rows

@@ -134,7 +134,7 @@ class _SheetWriter:
             self._write(cells)
 
     def write_breakdown(self, breakdown: BreakdownValue) -> None:
-        """Write a breakdown as a table, and place its chart next to it."""
+        """Write a breakdown as a table, and place its chart next to it unless it would have a single bar."""
         self._write_heading(breakdown.label)
         top = self.row
         several = len(breakdown.series) > 1
@@ -147,7 +147,7 @@ class _SheetWriter:
             lines = _lines(category.name, _LABEL_WIDTH)
             self._write([(category.name, WRAPPED), *((number, COUNT) for number in counts)], _ROW_HEIGHT * lines)
             taken += _ROW_PIXELS * lines
-        height = self._place_chart(breakdown, names, top)
+        height = self._place_chart(breakdown, names, top) if breakdown.charted else 0
         self.row += max(0, -(-(height - taken) // _ROW_PIXELS))
 
     def finish(self, page: PageSize) -> SummarySheet:
@@ -218,6 +218,7 @@ class _SheetWriter:
             len(self._widths) - _CHART_COLUMNS,
             top - 1,
             _CHART_COLUMNS * _PIXELS_PER_COLUMN,
+            breakdown.divided,
         )
         self.charts.append(chart)
         return chart.height
