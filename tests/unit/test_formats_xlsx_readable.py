@@ -161,6 +161,12 @@ def test_ids_and_empty_columns_are_hidden(tmp_path: Path) -> None:
     assert [sheet.column_dimensions[letter].hidden for letter in "ABCD"] == [True, False, False, True]
 
 
+def test_details_are_visible(tmp_path: Path) -> None:
+    columns = [ResultColumn("name", "text"), ResultColumn("nick", "text", readable="xlsx_only")]
+    sheet = book(extract(tmp_path, columns, ("Ada", "a")), options=READABLE).worksheets[1]
+    assert not sheet.column_dimensions["B"].hidden
+
+
 def test_columns_that_the_caller_named_are_visible(tmp_path: Path) -> None:
     rows = extract(tmp_path, [replace(column, readable="always") for column in COLUMNS], *ROWS)
     sheet = book(rows, options=READABLE)["Accounts"]

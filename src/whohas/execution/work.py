@@ -30,6 +30,7 @@ def parts_of(
             ordered=statement.ordered,
             expected_rows=statement.expected_rows,
             group=statement.group,
+            order=statement.order,
             extract=extract(number),
             summary=statement.summary,
         )

@@ -106,12 +106,14 @@ class RowsQuery:
         columns: name and type of each column.
         name: title of the index, if a run has several files in a zip; empty if it has one file.
         group: name of the column by which rows are grouped; empty if they are not grouped.
+        order: names of the columns by which the rows of a group are sorted; see `Statement.order`.
     """
 
     sql: str
     columns: tuple[ResultColumn, ...]
     name: str = ""
     group: str = ""
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
