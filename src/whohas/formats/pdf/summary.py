@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSummary
-from whohas.formats.breakdowns import describe_breakdown
 from whohas.formats.pdf.layout import LEADING, MARGIN, PageLayout
 from whohas.formats.pdf.operators import join_tokens, operation
 from whohas.formats.pdf.shaping import Shaper
@@ -30,8 +29,10 @@ _LEAST_CHART: Final = 225.0
 """Least and largest width of a key figure, and least width of a chart, in points."""
 _VALUE, _LABEL, _TEXT = 14.0, 7.5, 7.0
 """Font sizes of the value of a key figure, of its label, and of all other texts, in points."""
-_NOTE: Final = 8.0
-"""Font size of the text of a breakdown that has no chart."""
+_CHART_TITLE: Final = 8.0
+"""Font size of the title of a breakdown, in points."""
+_OUTLINE: Final = 0.8
+"""Width of the outline of the pattern that is white inside, in points."""
 _RULE: Final = 1.2
 _BAR, _PITCH = 7.0, 11.0
 """Height of a bar, and distance between two of them, in points."""
@@ -48,13 +49,8 @@ def summary_lines(summary: RowsSummary, layout: PageLayout, bold: Shaper, regula
     fonts = _Fonts(bold, regular)
     figures = _figure_lines(summary.figures, layout, fonts)
     charts = _chart_lines([breakdown for breakdown in summary.breakdowns if breakdown.charted], layout, fonts)
-    texts = [
-        line
-        for breakdown in summary.breakdowns
-        if not breakdown.charted
-        for line in paragraph(describe_breakdown(breakdown), regular, REGULAR, _NOTE, layout.inner_width, "P")
-    ]
-    return [*figures, *charts, *texts]
+    texts = (_text_lines(breakdown, layout, fonts) for breakdown in summary.breakdowns if not breakdown.charted)
+    return [*figures, *charts, *(line for lines in texts for line in lines)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +139,16 @@ def _percent(percent: float) -> str:
     return f"{percent:.1f} %"
 
 
-# --- charts
+# --- breakdowns
+
+
+def _text_lines(breakdown: BreakdownValue, layout: PageLayout, fonts: _Fonts) -> list[TitleLine]:
+    """Return a breakdown as texts: its title, and below it each category with its numbers."""
+    lines = paragraph(breakdown.label, fonts.bold, BOLD, _CHART_TITLE, layout.inner_width, "P")
+    for category in breakdown.rows:
+        text = f"{category.name}: {_numbers_in_words(breakdown, category)}"
+        lines += paragraph(text, fonts.regular, REGULAR, _TEXT, layout.inner_width, "P")
+    return [*lines, space(_GAP / 4)]
 
 
 def _chart_lines(breakdowns: Sequence[BreakdownValue], layout: PageLayout, fonts: _Fonts) -> list[TitleLine]:
@@ -205,12 +210,12 @@ class _Chart:
     @property
     def height(self) -> float:
         rows = len(self.breakdown.rows) + self.breakdown.divided
-        return 8 * LEADING * 1.2 + rows * _PITCH + 2
+        return _CHART_TITLE * LEADING * 1.2 + rows * _PITCH + 2
 
     def draw(self, top: float) -> bytes:
-        y = top - 8
-        drawn = [self.fonts.text(self.breakdown.label, self.left, y, 8, self.width, BOLD)]
-        y = top - 8 * LEADING * 1.2
+        y = top - _CHART_TITLE
+        drawn = [self.fonts.text(self.breakdown.label, self.left, y, _CHART_TITLE, self.width, BOLD)]
+        y = top - _CHART_TITLE * LEADING * 1.2
         if self.breakdown.divided:
             y -= _PITCH
             drawn.append(self._legend(y))
@@ -287,5 +292,7 @@ def _filled(pattern: int, x: float, y: float, width: float) -> bytes:
         case 2:
             return join_tokens(b"0.2 g", box, b"f", BLACK, b"\n")
         case _:
-            inside = operation(b"re", x + 0.5, y + 0.5, width - 1, _BAR - 1) if width > 1.5 else b""
+            outlined = width > 3 * _OUTLINE
+            box_inside = (x + _OUTLINE, y + _OUTLINE, width - 2 * _OUTLINE, _BAR - 2 * _OUTLINE)
+            inside = operation(b"re", *box_inside) if outlined else b""
             return join_tokens(DARK, box, b"f", *((_WHITE, inside, b"f") if inside else ()), BLACK, b"\n")
