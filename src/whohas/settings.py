@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -34,6 +34,10 @@ Names = Annotated[tuple[str, ...], NoDecode]
 _ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
 
 
+DEFAULT_ORG: Final = "whohas"
+"""The name of an organization that was not set. Files for people do not show it."""
+
+
 class Settings(BaseSettings):
     """The settings of an installation: immutable, read once at the start of a process and passed to its parts."""
 
@@ -43,7 +47,7 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("whohas", appauthor=False),
         description="The folder that holds everything: warehouse, files of runs, database, keys.",
     )
-    org: str = Field("whohas", description="The organisation's name, as `attributes.org` and the token carry it.")
+    org: str = Field(DEFAULT_ORG, description="The organization's name, as `attributes.org` and the token carry it.")
     host: str = Field("127.0.0.1", description="The address that `whohas serve` listens on.")
     port: int = Field(8437, ge=0, le=65535, description="The port of `whohas serve`; 0 takes a free one.")
     database_url: str | None = Field(

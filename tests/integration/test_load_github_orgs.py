@@ -1,4 +1,4 @@
-"""Real input: who belongs to the GitHub organisations of the Kubernetes project, and to which of their teams."""
+"""Real input: who belongs to the GitHub organizations of the Kubernetes project, and to which of their teams."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_every_row_of_every_file_loads(rig: Rig, files: dict[str, list[dict[str,
     }
 
 
-def test_each_organisation_is_a_source_and_kubernetes_makes_the_identities(
+def test_each_organization_is_a_source_and_kubernetes_makes_the_identities(
     rig: Rig, files: dict[str, list[dict[str, str]]]
 ) -> None:
-    organisations = {row["organization"] for row in files["accounts"]}
+    organizations = {row["organization"] for row in files["accounts"]}
     assert {row["name"]: row["authoritative"] for row in rig.rows("sources")} == {
-        name: name == "kubernetes" for name in organisations
+        name: name == "kubernetes" for name in organizations
     }
     members = [row["login"] for row in files["accounts"] if row["organization"] == "kubernetes"]
     assert [row["name"] for row in rig.rows("identities")] == members

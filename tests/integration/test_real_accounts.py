@@ -1,4 +1,4 @@
-"""The ACCOUNTS report of real input: the members of a GitHub organisation, row by row against their CSV."""
+"""The ACCOUNTS report of real input: the members of a GitHub organization, row by row against their CSV."""
 
 from __future__ import annotations
 

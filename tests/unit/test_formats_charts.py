@@ -42,6 +42,12 @@ def test_series_are_stacked_and_told_apart_without_colour() -> None:
     assert texts(svg)[:2] == ["Enabled", "Disabled"], "the legend"
 
 
+def test_a_single_series_with_a_name_is_in_the_legend() -> None:
+    one = replace(BY_STATE, series=("enabled",), categories=(Category("a", (3,)), Category("b", (1,))))
+    assert texts(drawn(one))[0] == "Enabled"
+    assert describe_breakdown(one) == "Accounts by source and state: a 3 (enabled 3); b 1 (enabled 1)."
+
+
 def test_a_series_without_a_number_has_no_bar() -> None:
     breakdown = replace(BY_STATE, categories=(Category("a", (0, 3)),))
     assert len([rect for rect in drawn(breakdown).findall("g/rect") if rect.attrib["class"] != "track"]) == 1

@@ -65,6 +65,15 @@ def test_each_breakdown_is_a_figure_with_chart_and_numbers(tmp_path: Path) -> No
     assert "The chart shows the 10 largest categories; 7 more categories together have 12." in made.text
 
 
+def test_a_single_bar_is_a_table_without_a_chart(tmp_path: Path) -> None:
+    single = replace(BY_STATE, categories=BY_STATE.categories[:1])
+    rows = people(tmp_path, summary=replace(SUMMARY, breakdowns=(single,)))
+    text = text_of(rows)
+    assert text.startswith("<!doctype html>")
+    assert "<figure>" in text and "<svg" not in text and "<details>" not in text
+    assert page(rows).numbers == [["Active Directory", "900", "100", "1,000"]]
+
+
 def test_ids_of_elements_are_unique_and_referred_to(tmp_path: Path) -> None:
     text = text_of(people(tmp_path, summary=SUMMARY))
     ids = re.findall(r' id="([^"]*)"', text)
@@ -81,7 +90,7 @@ def test_labels_are_headings_and_technical_names_their_titles(tmp_path: Path) ->
 
 def test_ids_and_empty_columns_are_left_out_and_listed(tmp_path: Path) -> None:
     made = page(extract(tmp_path, PEOPLE, *ROWS))
-    assert made.rows[0] == ["ann", "Ann Lee", "ann", "true"]
+    assert made.rows[0] == ["ann", "Ann Lee", "ann", "Yes"]
     assert made.facts["Ids left out"] == "Identity id" and made.facts["Empty, left out"] == "Phone"
 
 
@@ -105,8 +114,8 @@ def test_groups_have_a_heading_and_the_other_columns_below(tmp_path: Path) -> No
     assert made.header == ["Account", "Disabled"] and made.sections == []
     assert made.rows == [
         ["Ann Lee User name: ann"],
-        ["ann", "true"],
-        ["a.lee", "false"],
+        ["ann", "Yes"],
+        ["a.lee", "No"],
         ["Bob Ray User name: bob"],
         ["No account"],
         ["Bob Ray User name: bob2"],
@@ -136,7 +145,7 @@ def test_rows_beyond_the_limit_are_not_shown_in_groups(tmp_path: Path, monkeypat
     monkeypatch.setattr(writer, "MAX_ROWS", 2)
     said: list[int] = []
     made = page(people(tmp_path, on_rows=said.append))
-    assert made.rows == [["Ann Lee User name: ann"], ["ann", "true"], ["a.lee", "false"]] and said == [2]
+    assert made.rows == [["Ann Lee User name: ann"], ["ann", "Yes"], ["a.lee", "No"]] and said == [2]
     assert "The HTML page shows the first 2 of 4 rows; 2 more are not on it." in made.text
 
 

@@ -58,6 +58,13 @@ def test_ids_are_left_out_and_named(tmp_path: Path) -> None:
     assert chosen.left_out == (("Ids left out", "Id"),)
 
 
+def test_details_are_left_out_named_and_not_called_empty(tmp_path: Path) -> None:
+    some = [*columns("name"), *columns("nick", "fax", readable="xlsx_only")]
+    chosen = choice(tmp_path, some, ("x", "y", None))
+    assert chosen.headings == ("Name",)
+    assert chosen.left_out == (("Empty, left out", "Fax"), ("Details left out", "Nick"))
+
+
 def test_key_and_named_columns_are_always_shown(tmp_path: Path) -> None:
     some = [
         ResultColumn("a", "text", key=True),

@@ -42,6 +42,23 @@ def test_each_time_has_its_own_milliseconds_or_none() -> None:
         assert display_texts(column.slice(place, 1), "time", "UTC").to_pylist() == [text]
 
 
+def test_readable_times_are_cut_to_seconds() -> None:
+    column = pa.array([*LOCAL, None], pa.timestamp("us", "UTC"))
+    expected = [*(text.partition(".")[0] for text in LOCAL.values()), ""]
+    assert display_texts(column, "time", "Europe/Berlin", readable=True).to_pylist() == expected
+
+
+def test_readable_booleans_are_yes_no_or_empty() -> None:
+    column = pa.array([True, False, None])
+    assert display_texts(column, "boolean", "UTC", readable=True).to_pylist() == ["Yes", "No", ""]
+    assert display_texts(column, "boolean", "UTC").to_pylist() == ["true", "false", ""]
+
+
+def test_texts_of_readable_files_are_those_of_the_data() -> None:
+    column = pa.array(["true", "2026-07-01T10:00:05.123Z", ""])
+    assert display_texts(column, "text", "UTC", readable=True).to_pylist() == column.to_pylist()
+
+
 @pytest.mark.parametrize("others", [[], [datetime(2026, 7, 1, 10, tzinfo=UTC)]])
 def test_times_in_files_for_people_have_at_most_milliseconds(tmp_path: Path, others: list[datetime]) -> None:
     rows = extract(tmp_path, COLUMNS, *[[time] for time in (*LOCAL, *others)])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from pyarrow import parquet
 
 from factories import publish, report_plan, report_rows
-from whohas.engine.statement import columns_from_json, columns_to_json, group_order
+from rendering import ABOUT
+from whohas.engine.statement import columns_from_json, columns_to_json, row_order
 from whohas.errors import InvalidArguments
-from whohas.reports.labels import label_of
+from whohas.formats.base import RowsQuery, WriteOptions
+from whohas.formats.parquet import extract_statement
+from whohas.labels import label_of
+from whohas.runs.plans import RunPlan
 from whohas.warehouse.store import Snapshot, Warehouse
 
 SOURCES = [
@@ -81,15 +88,46 @@ def test_readable_files_show_every_named_column(snapshot: Snapshot) -> None:
     assert [(column.name, column.readable) for column in statement.columns] == [("id", "always"), ("name", "always")]
 
 
-def test_groups_are_sorted_by_their_title(snapshot: Snapshot) -> None:
+def test_rows_are_sorted_by_group_and_within_it(snapshot: Snapshot) -> None:
     def order(report_type: str, columns: str | None = None) -> tuple[str, ...]:
         (statement,) = report_plan(snapshot, report_type, {"columns": columns}).statements
-        return group_order(statement.columns, statement.group)
+        return row_order(statement.columns, statement.group, statement.order)
 
-    assert order("IDENTITIES_DETAILS") == ("displayName", "id")
-    assert order("UNCORRELATED_ACCOUNTS") == ("sourceName", "sourceId")
-    assert order("UNCORRELATED_ACCOUNTS", "name,sourceName") == ("sourceName",)
+    accounts = ("account.source.name", "account.name", "account.id")
+    assert order("IDENTITIES_DETAILS") == ("displayName", "id", *accounts)
+    assert order("UNCORRELATED_ACCOUNTS") == ("sourceName", "sourceId", "name", "id")
+    assert order("UNCORRELATED_ACCOUNTS", "id,name,sourceName") == ("sourceName", "name", "id")
     assert order("UNCORRELATED_ACCOUNTS", "name") == order("IDENTITIES") == ()
+
+
+def test_rows_without_their_id_are_sorted_by_all_columns(snapshot: Snapshot) -> None:
+    arguments = {"columns": "disabled,name,sourceName,loaded"}
+    (statement,) = report_plan(snapshot, "UNCORRELATED_ACCOUNTS", arguments).statements
+    found = row_order(statement.columns, statement.group, statement.order)
+    assert found == ("sourceName", "name", "disabled", "loaded")
+
+
+def test_an_extract_has_one_order_of_rows(snapshot: Snapshot, tmp_path: Path) -> None:
+    (statement,) = report_plan(
+        snapshot, "IDENTITIES_DETAILS", {"columns": "id,displayName,account.source.name,account.name,account.id"}
+    ).statements
+    rows = [["1", "Ann", "AD", f"a{n % 3}", f"{n}"] for n in range(50)] + [["2", "Ann", None, None, None]]
+    tables = list[list[dict[str, Any]]]()
+    for some in (rows, rows[::-1], sorted(rows, key=lambda row: str(row[-1])[::-1])):
+        values = ", ".join(f"({', '.join('NULL' if cell is None else repr(cell) for cell in row)})" for row in some)
+        query = RowsQuery(f"SELECT * FROM (VALUES {values})", statement.columns, "", statement.group, statement.order)
+        duckdb.sql(extract_statement(query, tmp_path / "rows.parquet", ABOUT))
+        tables.append(parquet.read_table(tmp_path / "rows.parquet").to_pylist())
+    assert tables[0] == tables[1] == tables[2]
+    assert [row["account.name"] for row in tables[0]] == [*sorted(f"a{n % 3}" for n in range(50)), None]
+
+
+def test_a_plan_keeps_the_order_and_one_of_before_has_none(snapshot: Snapshot) -> None:
+    plan = RunPlan.of(report_plan(snapshot, "IDENTITIES_DETAILS", {}), snapshot, WriteOptions())
+    document = json.loads(json.dumps(plan.to_json()))
+    assert RunPlan.from_json(document) == plan
+    del document["parts"][0]["order"]
+    assert [part.statement.order for part in RunPlan.from_json(document).parts] == [()]
 
 
 def test_columns_survive_json_and_those_of_before_are_read(snapshot: Snapshot) -> None:

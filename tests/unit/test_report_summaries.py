@@ -131,6 +131,13 @@ def test_details_summary_counts_persons_once(snapshot: Snapshot, tmp_path: Path)
     }
 
 
+def test_breakdowns_without_any_value_are_left_out(snapshot: Snapshot, tmp_path: Path) -> None:
+    failed = report_summary(snapshot, tmp_path, "IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "hr"}, NOON)
+    assert [breakdown.name for breakdown in failed.breakdowns] == ["byStage", "byMessage", "byProfile"]
+    people = report_summary(snapshot, tmp_path, "ACCOUNTS", {"application": "hr"}, NOON)
+    assert [breakdown.name for breakdown in people.breakdowns] == ["accountsBySource"], "no account has a date"
+
+
 def test_orphans_are_summarized_by_age_and_source(snapshot: Snapshot, tmp_path: Path) -> None:
     summary = report_summary(snapshot, tmp_path, "ORPHAN_IDENTITIES", {}, NOON)
     assert figures(summary) == {"identities": (2, None), "withAccounts": (1, 2), "rejected": (0, None)}

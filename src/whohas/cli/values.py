@@ -21,7 +21,7 @@ def describe_arguments(arguments: Mapping[str, Any], source_name: Callable[[str]
 
     shown: dict[str, Any] = {}
     for name, value in arguments.items():
-        if name == "application" and arguments.get("sourceName"):
+        if name in _SOURCES and arguments.get("sourceName"):
             continue
         if name in _SOURCES and isinstance(value, str):
             shown[_SOURCES[name]] = source_name(value)

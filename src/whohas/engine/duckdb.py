@@ -216,7 +216,7 @@ class DuckDBConnection:
             breakdown_value(breakdown, self._execute(breakdown.sql, parameters).fetchall())
             for breakdown in definition.breakdowns
         )
-        return RowsSummary(part, values[0], figures, tuple(found for found in breakdowns if found.categories))
+        return RowsSummary(part, values[0], figures, tuple(found for found in breakdowns if found.informative))
 
     def _aggregate(self, statement: str, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return the one row of a statement."""

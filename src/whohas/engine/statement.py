@@ -16,8 +16,9 @@ from whohas.json_values import field_values
 ColumnType = Literal["text", "boolean", "integer", "time", "texts"]
 """The type of a report's column. A `time` is in UTC; `texts` is a list of texts in a defined order."""
 
-ReadableDisplay = Literal["always", "unless_empty", "never"]
-"""Whether a readable file shows a column: always, only if one of its cells has a value, or never."""
+ReadableDisplay = Literal["always", "unless_empty", "never", "xlsx_only"]
+"""Whether a readable file shows a column: always, only if one of its cells has a value, or never; or, in an XLSX alone,
+only if one of its cells has a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class ResultColumn:
         single: only with the type `texts`: no row has more than one value, and the statement gives a text, not a list.
         label: its name for people, such as `Display name`; empty where `name` is used.
         section: the heading of the columns that belong together, such as `Account`; empty for none.
-        readable: whether files with the option `detail=readable` show it. Ids are never shown. Key columns, and those
-            that the caller named in the argument `columns`, are always shown.
+        readable: whether files with the option `detail=readable` show it. Ids are never shown. Columns that a reader
+            of a page can do without are shown in an XLSX alone. Key columns, and those that the caller named in the
+            argument `columns`, are always shown.
     """
 
     name: str
@@ -102,8 +104,10 @@ class Statement:
             leaves it to the engine.
         expected_rows: estimated number of rows, for the progress of the run; 0 if unknown.
         group: the column by which a report for people is divided into groups, such as the rows of one person; empty
-            for no groups. Extracts are sorted by group; see `group_order`. The other columns of its section have the
+            for no groups. Extracts are sorted by group; see `row_order`. The other columns of its section have the
             same value in all rows of a group.
+        order: the columns by which the rows within a group of an extract are sorted. Together with the group column
+            they identify a row, so that two runs write the same bytes. Empty in plans of earlier versions.
         summary: the key figures and breakdowns of the rows.
     """
 
@@ -116,6 +120,7 @@ class Statement:
     ordered: bool = False
     expected_rows: int = 0
     group: str = ""
+    order: tuple[str, ...] = ()
     summary: SummaryDefinition = EMPTY_SUMMARY
 
 
@@ -139,17 +144,19 @@ def group_title(columns: Sequence[ResultColumn], group: str) -> str:
     return next((column.name for column in (*keys, *shown)), group)
 
 
-def group_order(columns: Sequence[ResultColumn], group: str) -> tuple[str, ...]:
+def row_order(columns: Sequence[ResultColumn], group: str, order: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the columns by which rows are sorted into groups; none if there are no groups.
 
-    The groups are sorted by their title, and then by the group column, because two groups may have the same title.
+    The groups are sorted by their title, and then by the group column, because two groups may have the same title. The
+    rows of a group are sorted by `order`.
 
     Args:
         columns: the columns of the result.
         group: the name of the column that identifies a group; empty for no groups.
+        order: see `Statement.order`.
     """
     title = group_title(columns, group)
-    return tuple(dict.fromkeys((title, group))) if title else ()
+    return tuple(dict.fromkeys((title, group, *order))) if title else ()
 
 
 @dataclass(frozen=True, slots=True)

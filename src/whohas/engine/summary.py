@@ -20,6 +20,9 @@ MAX_CATEGORIES: Final = 10
 NO_VALUE: Final = "(none)"
 """The category of rows without a value."""
 
+NO_DATE: Final = "no date"
+"""The category of rows without a time, where they are counted by age."""
+
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
@@ -191,6 +194,21 @@ class BreakdownValue:
     others: tuple[int, ...]
 
     @property
+    def informative(self) -> bool:
+        """Whether there is a category other than that of rows without a value."""
+        return any(category.name not in (NO_VALUE, NO_DATE) for category in self.categories)
+
+    @property
+    def divided(self) -> bool:
+        """Whether the categories are divided into series, of which perhaps only one occurs."""
+        return self.series != ("",)
+
+    @property
+    def charted(self) -> bool:
+        """Whether a chart of it is of use: a single bar is not."""
+        return len(self.rows) > 1
+
+    @property
     def rows(self) -> tuple[Category, ...]:
         """The categories, followed by one for the further ones if there are any."""
         return (*self.categories, Category(f"{self.further:,} more", self.others)) if self.further else self.categories
@@ -204,7 +222,7 @@ class RowsSummary:
         part: the name of the part; empty where there is no zip.
         rows: the number of rows.
         figures: the key figures.
-        breakdowns: the breakdowns, without those that have no category.
+        breakdowns: the breakdowns, without those that have no category, or only that of rows without a value.
     """
 
     part: str

@@ -203,7 +203,7 @@ class _JobRunner:
 
     def _with_digest(self, part: WorkPart) -> RowsQuery:
         """Return the rows of a part's statement, rewritten so that the engine digests each row that it yields."""
-        return RowsQuery(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group)
+        return RowsQuery(with_row_hashes(part.sql, part.columns), part.columns, part.name, part.group, part.order)
 
     def _rows_of_extract(self, part: WorkPart) -> _PartRows:
         """Write the rows of a part to its extract, a Parquet file, unless an earlier run did; return them from

@@ -42,6 +42,7 @@ class WorkPart:
         ordered: whether the order of the rows must be kept.
         expected_rows: an estimate, for progress; 0 where unknown.
         group: the column by which the rows of an extract are sorted, so that equal values are adjacent; empty for none.
+        order: the columns by which the rows of a group are sorted; see `Statement.order`.
         extract: the Parquet file to which the rows are written first and from which each output is then made; empty
             where the statement is written directly to the one output.
         summary: the key figures and breakdowns to compute over the extract.
@@ -54,6 +55,7 @@ class WorkPart:
     ordered: bool
     expected_rows: int
     group: str = ""
+    order: tuple[str, ...] = ()
     extract: str = ""
     summary: SummaryDefinition = EMPTY_SUMMARY
 
@@ -125,8 +127,9 @@ class Work:
         return Work(**raw)
 
 
-def _part(columns: list[dict[str, Any]], summary: dict[str, Any], **others: Any) -> WorkPart:
+def _part(columns: list[dict[str, Any]], order: list[str], summary: dict[str, Any], **others: Any) -> WorkPart:
     return WorkPart(
+        order=tuple(order),
         columns=tuple(ResultColumn(**column) for column in columns),
         summary=SummaryDefinition.from_json(summary),
         **others,

@@ -34,6 +34,7 @@ def parts_of(
                 ordered=statement.ordered,
                 expected_rows=statement.expected_rows,
                 group=statement.group,
+                order=statement.order,
                 extract=extracted,
                 # only an extract is summarized
                 summary=statement.summary if extracted else EMPTY_SUMMARY,

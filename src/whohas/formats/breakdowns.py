@@ -24,12 +24,11 @@ def describe_breakdown(breakdown: BreakdownValue) -> str:
 
     Example: `Accounts by source: AD 120 (enabled 100, disabled 20); HR 7 (enabled 7).`
     """
-    divided = len(breakdown.series) > 1
     texts: list[str] = []
     for category in breakdown.categories:
         numbers = zip(breakdown.series, category.numbers, strict=True)
         parts = ", ".join(f"{name} {number:,}" for name, number in numbers if number)
-        texts.append(f"{category.name} {category.total:,}" + (f" ({parts})" if divided else ""))
+        texts.append(f"{category.name} {category.total:,}" + (f" ({parts})" if breakdown.divided else ""))
     text = f"{breakdown.label}: {'; '.join(texts)}."
     note = further_note(breakdown)
     return f"{text} {note}" if note else text

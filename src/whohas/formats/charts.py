@@ -57,8 +57,7 @@ def chart_svg(breakdown: BreakdownValue, name: str) -> str:
         breakdown: the breakdown.
         name: the beginning of the ids in the element, unique on the page and without white space.
     """
-    divided = len(breakdown.series) > 1
-    top = _LEGEND if divided else 0
+    top, legend = (_LEGEND, _legend(breakdown.series, name)) if breakdown.divided else (0, "")
     largest = max((category.total for category in breakdown.categories), default=0)
     bars = "".join(
         _category(category, top + _ROW * place, largest, name) for place, category in enumerate(breakdown.categories)
@@ -68,7 +67,7 @@ def chart_svg(breakdown: BreakdownValue, name: str) -> str:
         f'<svg class="chart" role="img" aria-labelledby="{name}-title {name}-text" width="100%" height="{height}">'
         f'<title id="{name}-title">{plain_text(breakdown.label)}</title>'
         f'<desc id="{name}-text">{plain_text(describe_breakdown(breakdown))}</desc>'
-        f"{_definitions(len(breakdown.series), name)}{_legend(breakdown.series, name) if divided else ''}{bars}</svg>"
+        f"{_definitions(len(breakdown.series), name)}{legend}{bars}</svg>"
     )
 
 

@@ -30,20 +30,27 @@ def encodable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
-def display_texts(column: pa.Array, type: ColumnType, zone: str) -> pa.StringArray:
+def display_texts(column: pa.Array, type: ColumnType, zone: str, readable: bool = False) -> pa.StringArray:
     """Return the display text of each cell; a null is an empty text.
 
     A column of type `texts` may be an Arrow list column, or a string column if no cell has more than one value; several
     values are joined with `; `. Times are local in `zone`: `2026-11-23 14:05:09`, or `2026-11-23 14:05:09.123` if
     there are milliseconds.
+
+    Args:
+        column: the cells.
+        type: their type.
+        zone: the IANA time zone of times.
+        readable: whether the texts are those of a readable file: booleans are `Yes` and `No` instead of `true` and
+            `false`, and times are cut to seconds.
     """
     match type:
         case "text" | "integer":
             result = column.cast(pa.string())
         case "boolean":
-            result = compute.if_else(column, "true", "false")
+            result = compute.if_else(column, *(("Yes", "No") if readable else ("true", "false")))
         case "time":
-            result = _times(column, zone)
+            result = _times(column, zone, whole=readable)
         case "texts":
             result = _joined(column) if pa.types.is_list(column.type) else column.cast(pa.string())
     return result.fill_null("") if result.null_count else result
@@ -63,21 +70,27 @@ _FIRST, _LAST = -719_162, 2_932_896
 """First day of the year 1 and last day of the year 9999, in days since 1970-01-01."""
 
 
-def _times(column: pa.TimestampArray, zone: str) -> pa.StringArray:
-    """Return local times as texts of 19 or 23 bytes, written into a NumPy array; a null is an empty text."""
+def _times(column: pa.TimestampArray, zone: str, whole: bool) -> pa.StringArray:
+    """Return local times as texts of 19 or 23 bytes, written into a NumPy array; a null is an empty text.
+
+    Args:
+        whole: whether milliseconds are left out.
+    """
     local = compute.local_timestamp(column.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us", zone)))
     valid = np.asarray(local.is_valid())
     if not valid.any():
         return pa.array([""] * len(local), pa.string())
     millis = np.asarray(local.cast(pa.int64()).fill_null(0)) // 1000
     seconds = millis // 1000
+    if whole:
+        millis = seconds * 1000
     days = seconds // _DAY
     far = valid & ((days < _FIRST) | (days > _LAST))
     if far.any():  # years that do not have four digits
         far_texts = pa.array(millis, pa.timestamp("ms")).cast(pa.string())
         far_texts = compute.replace_substring_regex(far_texts, r"\.000$", "")
         mask = pa.array(far)
-        return compute.if_else(mask, far_texts, _times(compute.if_else(mask, None, column), zone))
+        return compute.if_else(mask, far_texts, _times(compute.if_else(mask, None, column), zone, whole))
     first = int(days[valid].min())
     millis -= seconds * 1000
     width = 23 if millis.any() else 19

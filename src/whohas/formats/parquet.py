@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from whohas.engine.sql import quote_identifier, string_literal
-from whohas.engine.statement import ResultColumn, columns_from_json, columns_to_json, group_order
+from whohas.engine.statement import ResultColumn, columns_from_json, columns_to_json, row_order
 from whohas.formats.base import Format, ReportMetadata, RowsQuery, WriteOptions
 from whohas.formats.column_names import unique_column_names
 
@@ -35,7 +35,7 @@ def _copy(rows: RowsQuery, columns: tuple[ResultColumn, ...], path: Path, about:
     ]
     cells = ", ".join(f"{value} AS {quote_identifier(name)}" for value, (_, name) in zip(values, named, strict=True))
     place_of = {column.name: place for place, column in zip(places, rows.columns, strict=True)}
-    sorted_by = [f"{place_of[name]} NULLS LAST" for name in group_order(rows.columns, rows.group)]
+    sorted_by = [f"{place_of[name]} NULLS LAST" for name in row_order(rows.columns, rows.group, rows.order)]
     order = f" ORDER BY {', '.join(sorted_by)}" if sorted_by else ""
     facts = ", ".join(
         f"{quote_identifier(key)}: {string_literal(value)}" for key, value in _facts(rows, columns, about).items()

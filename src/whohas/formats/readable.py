@@ -32,6 +32,7 @@ class ColumnChoice:
         shown: the columns that the file shows, in their order; at least one if the extract has any.
         ids: the columns that are left out because they are ids.
         empty: the columns that are left out because none of their cells has a value.
+        details: the columns that are left out because a reader of a page can do without them; an XLSX has them.
         labels: whether headings are labels; they are technical names if not.
     """
 
@@ -39,6 +40,7 @@ class ColumnChoice:
     shown: tuple[int, ...]
     ids: tuple[int, ...] = ()
     empty: tuple[int, ...] = ()
+    details: tuple[int, ...] = ()
     labels: bool = False
 
     @property
@@ -53,18 +55,18 @@ class ColumnChoice:
 
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
-        """Lines for the first page of a file, as label and value: `Ids left out` and `Empty, left out`, each with the
-        headings of those columns. A kind without columns has no line."""
-        kinds = (("Ids left out", self.ids), ("Empty, left out", self.empty))
+        """Lines for the first page of a file, as label and value: `Ids left out`, `Empty, left out` and `Details left
+        out`, each with the headings of those columns. A kind without columns has no line."""
+        kinds = (("Ids left out", self.ids), ("Empty, left out", self.empty), ("Details left out", self.details))
         return tuple((label, ", ".join(self.headings_of(places))) for label, places in kinds if places)
 
 
 def choose_columns(extract: Extract, options: WriteOptions) -> ColumnChoice:
     """Return the columns that a file for people shows.
 
-    With `detail=complete` these are all columns, under their technical names. With `detail=readable`, ids and columns
-    without any value are left out, except for key columns and those that the caller named. If no column would be left,
-    all are shown. Where there are no rows, no column counts as empty.
+    With `detail=complete` these are all columns, under their technical names. With `detail=readable`, ids, columns
+    without any value and details are left out, except for key columns and those that the caller named. If no column
+    would be left, all are shown. Where there are no rows, no column counts as empty.
 
     Args:
         extract: the rows.
@@ -76,11 +78,12 @@ def choose_columns(extract: Extract, options: WriteOptions) -> ColumnChoice:
         return ColumnChoice(columns, everything)
     optional = [place for place, column in enumerate(columns) if not column.key and column.readable != "always"]
     ids = tuple(place for place in optional if columns[place].readable == "never")
-    empty = _empty_columns(extract, [place for place in optional if columns[place].readable == "unless_empty"])
-    shown = tuple(place for place in everything if place not in {*ids, *empty})
+    empty = _empty_columns(extract, [place for place in optional if place not in ids])
+    details = tuple(place for place in optional if columns[place].readable == "xlsx_only" and place not in empty)
+    shown = tuple(place for place in everything if place not in {*ids, *empty, *details})
     if not shown:
         return ColumnChoice(columns, everything, labels=True)
-    return ColumnChoice(columns, shown, ids, empty, labels=True)
+    return ColumnChoice(columns, shown, ids, empty, details, labels=True)
 
 
 def column_labels(columns: Sequence[ResultColumn]) -> list[str]:

@@ -22,8 +22,9 @@ def figure_content(figure: FigureValue) -> dict[str, str]:
 def breakdown_content(breakdown: BreakdownValue, name: str) -> dict[str, Any]:
     """Return what a template needs of a breakdown.
 
-    `label` is its name, `chart` an SVG element, `note` a sentence on categories that are not drawn, or empty. `series`
-    has the headings of the columns of numbers, and `rows` the name and the numbers of each category.
+    `label` is its name, `chart` an SVG element, or empty where it would have a single bar, `note` a sentence on
+    categories that are not drawn, or empty. `series` has the headings of the columns of numbers, and `rows` the name
+    and the numbers of each category.
 
     Args:
         breakdown: the breakdown.
@@ -32,7 +33,7 @@ def breakdown_content(breakdown: BreakdownValue, name: str) -> dict[str, Any]:
     several = len(breakdown.series) > 1
     return {
         "label": html_text(breakdown.label),
-        "chart": Markup(chart_svg(breakdown, name)),  # noqa: S704 - each text in it is escaped
+        "chart": Markup(chart_svg(breakdown, name) if breakdown.charted else ""),  # noqa: S704 - each text is escaped
         "note": further_note(breakdown),
         "series": [html_text(series_label(text)) for text in breakdown.series] + (["Total"] if several else []),
         "rows": [

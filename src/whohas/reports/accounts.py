@@ -12,6 +12,7 @@ from whohas.errors import InvalidArguments
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
 from whohas.reports.columns import column_names
+from whohas.reports.shared_columns import account_columns
 from whohas.reports.summaries import (
     account_figures,
     accounts_by_source_and_state,
@@ -22,17 +23,7 @@ from whohas.reports.summaries import (
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The account's id.", label="Account id", section="Account", readable="never"),
-    ResultColumn(
-        "nativeIdentity",
-        "text",
-        "The account's identifier on its source, such as a distinguished name.",
-        label="Identifier on the source",
-        section="Account",
-    ),
-    ResultColumn("name", "text", "The account's name.", key=True, label="Account", section="Account"),
-    ResultColumn("sourceId", "text", "The source's id.", label="Source id", section="Account", readable="never"),
-    ResultColumn("sourceName", "text", "The source's name.", label="Source", section="Account"),
+    *account_columns("id", "nativeIdentity", "name", "sourceId", "sourceName"),
     ResultColumn(
         "identityId",
         "text",
@@ -55,24 +46,8 @@ _COLUMNS = (
         label="Correlated",
         section="Identity",
     ),
-    ResultColumn(
-        "manuallyCorrelated",
-        "boolean",
-        "Whether a person correlated the account, instead of a rule.",
-        label="Correlated by a person",
-        section="Identity",
-    ),
-    ResultColumn(
-        "disabled", "boolean", "Whether the account is disabled and cannot sign in.", label="Disabled", section="State"
-    ),
-    ResultColumn("locked", "boolean", "Whether the account is locked.", label="Locked", section="State"),
-    ResultColumn(
-        "privileged",
-        "boolean",
-        "Whether the account is privileged, with more rights than ordinary ones.",
-        label="Privileged",
-        section="State",
-    ),
+    *account_columns("manuallyCorrelated", section="Identity"),
+    *account_columns("disabled", "locked", "privileged", section="State"),
     ResultColumn(
         "hasEntitlements",
         "boolean",
@@ -80,8 +55,7 @@ _COLUMNS = (
         label="Has entitlements",
         section="State",
     ),
-    ResultColumn("created", "time", "When the account was created.", label="Created", section="State"),
-    ResultColumn("modified", "time", "When the account was last modified.", label="Modified", section="State"),
+    *account_columns("created", "modified", section="State"),
 )
 
 _ENTITLED = (

@@ -98,6 +98,9 @@ def _narrowed(statement: Statement, names: Sequence[str]) -> Statement:
     )
     alias = f"r({', '.join(places.values())})" if by_position else "r"
     columns = tuple(replace(known.get(name) or ResultColumn(name, "text"), readable="always") for name in names)
+    order = [name for name in statement.order if name in names]
+    if len(order) < len(statement.order):  # rows that are equal in all columns may be exchanged
+        order = [*order, *(name for name in names if name not in order)]
     possible = (statement.group, group_title(statement.columns, statement.group))
     return replace(
         statement,
@@ -108,6 +111,7 @@ def _narrowed(statement: Statement, names: Sequence[str]) -> Statement:
             for table, wanted in statement.attributes.items()
         },
         group=next((name for name in possible if name in names), ""),
+        order=tuple(order),
     )
 
 

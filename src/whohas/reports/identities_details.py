@@ -16,8 +16,22 @@ from whohas.reports.identities import (
     IDENTITY_TABLES,
     identity_figures,
 )
+from whohas.reports.shared_columns import account_columns
 from whohas.reports.summaries import account_figures, accounts_by_source_and_state, filtered_out_figure
 from whohas.warehouse.catalog import Catalog
+
+_ONLY_IN_XLSX = frozenset(
+    {
+        "firstName", "lastName", "status", "identityProfile", "isManager", "accountCount", "correlated", "created",
+        "modified",
+    }
+)  # fmt: skip
+"""Columns of the identity that would make the heading of a person longer than a line. The name and the rows below say
+most of them, and the report IDENTITIES has all."""
+
+_PERSON_COLUMNS = tuple(
+    replace(column, readable="xlsx_only") if column.name in _ONLY_IN_XLSX else column for column in IDENTITY_COLUMNS
+)
 
 _ACCOUNT_COLUMNS = (
     ResultColumn(
@@ -28,14 +42,8 @@ _ACCOUNT_COLUMNS = (
         section="Account",
         readable="never",
     ),
-    ResultColumn("account.name", "text", "The account's name.", label="Account", section="Account"),
-    ResultColumn(
-        "account.accountId",
-        "text",
-        "The account's identifier on its source, such as a distinguished name.",
-        label="Identifier on the source",
-        section="Account",
-    ),
+    *(replace(column, key=False) for column in account_columns("name", prefix="account.")),
+    *(replace(column, name="account.accountId") for column in account_columns("nativeIdentity")),
     ResultColumn("account.source.name", "text", "The name of the account's source.", label="Source", section="Account"),
     ResultColumn(
         "account.source.type",
@@ -44,28 +52,7 @@ _ACCOUNT_COLUMNS = (
         label="Source type",
         section="Account",
     ),
-    ResultColumn(
-        "account.disabled",
-        "boolean",
-        "Whether the account is disabled and cannot sign in.",
-        label="Disabled",
-        section="Account",
-    ),
-    ResultColumn("account.locked", "boolean", "Whether the account is locked.", label="Locked", section="Account"),
-    ResultColumn(
-        "account.privileged",
-        "boolean",
-        "Whether the account is privileged, with more rights than ordinary ones.",
-        label="Privileged",
-        section="Account",
-    ),
-    ResultColumn(
-        "account.manuallyCorrelated",
-        "boolean",
-        "Whether a person correlated the account, instead of a rule.",
-        label="Correlated by a person",
-        section="Account",
-    ),
+    *account_columns("disabled", "locked", "privileged", "manuallyCorrelated", prefix="account."),
     ResultColumn(
         "account.passwordLastSet",
         "time",
@@ -115,10 +102,11 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
         arguments={"correlatedOnly": correlated_only},
         statement=Statement(
             sql=f"{_SQL}\nWHERE i.correlated" if correlated_only else _SQL,
-            columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
+            columns=(*_PERSON_COLUMNS, *_ACCOUNT_COLUMNS),
             tables={**IDENTITY_TABLES, "account_entitlements": None, "entitlements": None},
             expected_rows=catalogue.row_count("accounts"),
             group="id",
+            order=("account.source.name", "account.name", "account.id"),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
         unfiltered=catalogue.row_count("identities") if correlated_only else None,
@@ -155,7 +143,7 @@ REPORT = Report(
     name="Identities Details Report",
     description="The identities with one row for each of their accounts, and the entitlements of each account.",
     arguments=CORRELATED_ONLY_ARGUMENT,
-    columns=(*IDENTITY_COLUMNS, *_ACCOUNT_COLUMNS),
+    columns=(*_PERSON_COLUMNS, *_ACCOUNT_COLUMNS),
     make_plan=_plan,
     summary=_SUMMARY,
 )

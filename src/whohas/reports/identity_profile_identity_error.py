@@ -6,20 +6,12 @@ from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.shared_columns import identity_columns
 from whohas.reports.summaries import by_value, share
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The identity's id.", label="Identity id", section="Identity", readable="never"),
-    ResultColumn("name", "text", "Its unique name.", label="User name", section="Identity"),
-    ResultColumn(
-        "displayName",
-        "text",
-        "Its display name, or its unique name if it has none.",
-        key=True,
-        label="Identity",
-        section="Identity",
-    ),
+    *identity_columns("id", "name", "displayName"),
     ResultColumn("profile", "text", "The name of its identity profile.", label="Identity profile", section="Identity"),
     ResultColumn(
         "processingState",
@@ -61,7 +53,7 @@ _SUMMARY = SummaryDefinition(
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     source = sources.find_source(request, "authoritativeSource", catalogue)
     return Plan(
-        arguments={"authoritativeSource": source.id},
+        arguments={"authoritativeSource": source.id, "sourceName": source.name},
         statement=Statement(
             sql=_SQL,
             columns=_COLUMNS,

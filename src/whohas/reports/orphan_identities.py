@@ -6,29 +6,12 @@ from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.shared_columns import identity_columns
 from whohas.reports.summaries import by_age, by_value, share
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The identity's id.", label="Identity id", section="Identity", readable="never"),
-    ResultColumn("name", "text", "Its unique name.", label="User name", section="Identity"),
-    ResultColumn(
-        "displayName",
-        "text",
-        "Its display name, or its unique name if it has none.",
-        key=True,
-        label="Identity",
-        section="Identity",
-    ),
-    ResultColumn("email", "text", "Its email address.", label="Email", section="Identity"),
-    ResultColumn("status", "text", "Its registration status.", label="Status", section="Identity"),
-    ResultColumn(
-        "lifecycleState",
-        "text",
-        "Its lifecycle state, such as active or terminated.",
-        label="Lifecycle state",
-        section="Identity",
-    ),
+    *identity_columns("id", "name", "displayName", "email", "status", "lifecycleState"),
     ResultColumn(
         "accountSources",
         "texts",
@@ -36,8 +19,7 @@ _COLUMNS = (
         label="Sources of its accounts",
         section="Identity",
     ),
-    ResultColumn("created", "time", "When it was created.", label="Created", section="Identity"),
-    ResultColumn("modified", "time", "When it was last modified.", label="Modified", section="Identity"),
+    *identity_columns("created", "modified"),
 )
 
 _SQL = """

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from whohas.engine.statement import ReadableDisplay, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.errors import InvalidArguments
+from whohas.labels import label_of
 from whohas.reports.base import Message, MessageLevel, Plan, Report, ReportPart, ReportRequest
 from whohas.reports.columns import normalised_names, parse_names
-from whohas.reports.labels import label_of
 from whohas.reports.summaries import by_value
 from whohas.search.fields import INDICES
 from whohas.search.index import open_index
@@ -36,7 +36,7 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     return Plan(
         arguments=arguments,
         parts=tuple(
-            ReportPart(INDICES[name].title, _for_people(statement, named=bool(search.columns)))
+            ReportPart(INDICES[name].title, _for_people(statement, frozenset(search.columns)))
             for name, statement in planned.statements.items()
         ),
         messages=(*warnings, *notes),
@@ -140,11 +140,13 @@ def _names(argument: str, value: object) -> tuple[str, ...]:
     return parse_names(argument, "SEARCH_EXPORT", value)
 
 
-def _for_people(statement: Statement, named: bool) -> Statement:
+def _for_people(statement: Statement, named: frozenset[str]) -> Statement:
     """Return the statement of an index with labels of its columns and with its summary.
 
     Args:
-        named: whether the request names the columns; readable files then show all of them.
+        statement: the statement.
+        named: the columns that the request names, which readable files always show. It does not name those that a
+            spread such as `access.spread` stands for.
     """
     columns = tuple(
         replace(column, label=label_of(column.name), readable=_readable(column.name, named))
@@ -152,7 +154,7 @@ def _for_people(statement: Statement, named: bool) -> Statement:
     )
     present = {column.name: column for column in columns}
     breakdowns = tuple(
-        by_value(f"by.{name}", f"By {label_of(name).lower()}", f"The rows by {name}.", name, several=several)
+        by_value(f"by.{name}", f"Rows by {label_of(name).lower()}", f"The rows by {name}.", name, several=several)
         for name in _BREAKDOWNS
         if name in present
         for several in [present[name].type == "texts"]
@@ -177,8 +179,8 @@ _BREAKDOWNS = (
 """The columns by whose values a summary divides the rows, if a file has them."""
 
 
-def _readable(name: str, named: bool) -> ReadableDisplay:
-    if named:
+def _readable(name: str, named: frozenset[str]) -> ReadableDisplay:
+    if name in named:
         return "always"
     return "never" if name == "id" or name.endswith(".id") else "unless_empty"
 
@@ -196,7 +198,7 @@ def _inner_hit(value: object) -> tuple[str, str] | None:
 REPORT = Report(
     type="SEARCH_EXPORT",
     name="Search Export",
-    description="The documents that match a query in the search indices, with a CSV file for each.",
+    description="The documents of the search indices that match a query, with a file for each index.",
     arguments={
         "query": "The query (its language: `whohas docs search`), or an object with query, fields, timeZone and "
         "innerHit.",

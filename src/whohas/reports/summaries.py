@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from whohas.engine.sql import quote_identifier
-from whohas.engine.summary import Breakdown, KeyFigure
+from whohas.engine.summary import NO_DATE, Breakdown, KeyFigure
 
 STATES: Final = ("enabled", "locked", "disabled", "unknown")
 """The states of accounts, in the order in which they are shown."""
@@ -21,7 +21,6 @@ _AGES: Final = (
     (730, "1 to 2 years"),
 )
 _OLDEST: Final = "2 years or more"
-_NO_DATE: Final = "no date"
 _IN_FUTURE: Final = "in the future"
 
 
@@ -119,7 +118,7 @@ def by_age(name: str, label: str, doc: str, column: str) -> Breakdown:
     time = quote_identifier(column)
     steps = " ".join(f"WHEN {time} > $now::TIMESTAMPTZ - INTERVAL {days} DAY THEN '{text}'" for days, text in _AGES)
     age = (
-        f"CASE WHEN {time} IS NULL THEN '{_NO_DATE}' WHEN {time} > $now::TIMESTAMPTZ THEN '{_IN_FUTURE}' "
+        f"CASE WHEN {time} IS NULL THEN '{NO_DATE}' WHEN {time} > $now::TIMESTAMPTZ THEN '{_IN_FUTURE}' "
         f"{steps} ELSE '{_OLDEST}' END"
     )
     return Breakdown(
@@ -128,7 +127,7 @@ def by_age(name: str, label: str, doc: str, column: str) -> Breakdown:
         doc,
         f"SELECT {age} AS category, '' AS series, count(*) AS number FROM report_rows GROUP BY ALL",
         (column,),
-        order=(_IN_FUTURE, *(text for _, text in _AGES), _OLDEST, _NO_DATE),
+        order=(_IN_FUTURE, *(text for _, text in _AGES), _OLDEST, NO_DATE),
     )
 
 

@@ -6,6 +6,7 @@ from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import KeyFigure, SummaryDefinition
 from whohas.reports import sources
 from whohas.reports.base import Plan, Report, ReportRequest
+from whohas.reports.shared_columns import account_columns
 from whohas.reports.summaries import (
     account_figures,
     accounts_by_source_and_state,
@@ -15,34 +16,9 @@ from whohas.reports.summaries import (
 from whohas.warehouse.catalog import Catalog
 
 _COLUMNS = (
-    ResultColumn("id", "text", "The account's id.", label="Account id", section="Account", readable="never"),
-    ResultColumn("name", "text", "The account's name.", key=True, label="Account", section="Account"),
-    ResultColumn(
-        "nativeIdentity",
-        "text",
-        "The account's identifier on its source, such as a distinguished name.",
-        label="Identifier on the source",
-        section="Account",
-    ),
-    ResultColumn("sourceId", "text", "The source's id.", label="Source id", section="Source", readable="never"),
-    ResultColumn("sourceName", "text", "The source's name.", label="Source", section="Source"),
-    ResultColumn(
-        "disabled",
-        "boolean",
-        "Whether the account is disabled and cannot sign in.",
-        label="Disabled",
-        section="Account",
-    ),
-    ResultColumn("locked", "boolean", "Whether the account is locked.", label="Locked", section="Account"),
-    ResultColumn(
-        "privileged",
-        "boolean",
-        "Whether the account is privileged, with more rights than ordinary ones.",
-        label="Privileged",
-        section="Account",
-    ),
-    ResultColumn("created", "time", "When the account was created.", label="Created", section="Account"),
-    ResultColumn("modified", "time", "When the account was last modified.", label="Modified", section="Account"),
+    *account_columns("id", "name", "nativeIdentity"),
+    *account_columns("sourceId", "sourceName", section="Source"),
+    *account_columns("disabled", "locked", "privileged", "created", "modified"),
     ResultColumn(
         "loaded", "time", "When the accounts of its source were last loaded.", label="Source loaded", section="Source"
     ),
@@ -66,6 +42,7 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
             columns=_COLUMNS,
             tables={"accounts": None, "sources": None},
             group="sourceId",
+            order=("name", "id"),
         ),
         messages=sources.stale_sources_messages(catalogue.sources, request.now),
     )

@@ -101,6 +101,7 @@ class RunPlan:
                 {
                     "name": part.name,
                     **{name: getattr(part.statement, name) for name in _KEPT},
+                    "order": list(part.statement.order),
                     **columns_to_json(part.statement.columns),
                     "summary": part.statement.summary.to_json(),
                 }
@@ -120,6 +121,7 @@ class RunPlan:
                     part["name"],
                     Statement(
                         columns=columns_from_json(part),
+                        order=tuple(part.get("order", ())),
                         summary=SummaryDefinition.from_json(part["summary"]) if "summary" in part else EMPTY_SUMMARY,
                         **{name: part[name] for name in _KEPT},
                     ),

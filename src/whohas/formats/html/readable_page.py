@@ -18,7 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from whohas.engine.statement import ResultColumn, group_title
-from whohas.formats.base import Extract
+from whohas.formats.base import Extract, WriteOptions
 from whohas.formats.html.table_rows import first_rows, row_cells
 from whohas.formats.markup import html_text, plain_text
 from whohas.formats.readable import ColumnChoice
@@ -75,14 +75,14 @@ def table_layout(choice: ColumnChoice, group: str) -> TableLayout:
     return TableLayout(choice, table, tuple(heading) or (found,), identity)
 
 
-def readable_content(extract: Extract, layout: TableLayout, shown: int, zone: str) -> dict[str, Any]:
+def readable_content(extract: Extract, layout: TableLayout, shown: int, options: WriteOptions) -> dict[str, Any]:
     """Return what the template of a readable page needs in addition to the facts on the run.
 
     Args:
         extract: the rows and their summary.
         layout: the layout of the table.
         shown: the number of rows that the page shows.
-        zone: the IANA time zone of times.
+        options: the write options of the run.
     """
     summary = extract.summary
     headings = layout.choice.headings_of(layout.table)
@@ -97,7 +97,7 @@ def readable_content(extract: Extract, layout: TableLayout, shown: int, zone: st
             (html_text(heading), plain_text(column.name))
             for heading, column in zip(headings, layout.table_columns, strict=True)
         ],
-        "body": _grouped(extract, layout, shown, zone) if layout.heading else _ungrouped(extract, layout, shown, zone),
+        "body": (_grouped if layout.heading else _ungrouped)(extract, layout, shown, options),
     }
 
 
@@ -113,14 +113,14 @@ def _sections(layout: TableLayout) -> list[tuple[Markup, int]]:
     return found if len(found) > 1 else []
 
 
-def _ungrouped(extract: Extract, layout: TableLayout, shown: int, zone: str) -> Iterator[Markup]:
+def _ungrouped(extract: Extract, layout: TableLayout, shown: int, options: WriteOptions) -> Iterator[Markup]:
     yield Markup("<tbody>\n")
-    for row in first_rows(extract, layout.table, shown, zone):
+    for row in first_rows(extract, layout.table, shown, options):
         yield Markup("<tr>%s</tr>\n") % row_cells(layout.table_columns, row)
     yield Markup("</tbody>\n")
 
 
-def _grouped(extract: Extract, layout: TableLayout, shown: int, zone: str) -> Iterator[Markup]:
+def _grouped(extract: Extract, layout: TableLayout, shown: int, options: WriteOptions) -> Iterator[Markup]:
     """Yield a body of the table for each group: a row with its heading, and the rows of the group.
 
     A new group begins where any value of its section differs, so that no value of a row is lost even where two groups
@@ -131,7 +131,7 @@ def _grouped(extract: Extract, layout: TableLayout, shown: int, zone: str) -> It
     first = len(layout.identity)
     sections = {column.section for column in columns}
     nothing = f"No {sections.pop().lower()}" if len(sections) == 1 and "" not in sections else "No values"
-    rows = first_rows(extract, places, shown, zone)
+    rows = first_rows(extract, places, shown, options)
     for _, group in groupby(rows, lambda row: row[:first]):
         opened = False
         for row in group:

@@ -8,7 +8,7 @@ from itertools import islice
 from markupsafe import Markup
 
 from whohas.engine.statement import ResultColumn
-from whohas.formats.base import Extract
+from whohas.formats.base import Extract, WriteOptions
 from whohas.formats.display import display_texts
 from whohas.formats.markup import html_text
 
@@ -17,31 +17,33 @@ _PROGRESS_ROWS = 1_000
 _CELLS, _BATCH_BYTES = 1 << 14, 1 << 20
 
 
-def display_rows(extract: Extract, places: Sequence[int], zone: str) -> Iterator[tuple[str, ...]]:
+def display_rows(extract: Extract, places: Sequence[int], options: WriteOptions) -> Iterator[tuple[str, ...]]:
     """Yield the rows as display texts; only one batch is in memory at a time.
 
     Args:
         extract: the rows.
         places: the columns, as indexes in the order wanted.
-        zone: the IANA time zone of times.
+        options: the write options of the run.
     """
+    zone, readable = options.zone, options.detail == "readable"
     for batch in extract.batches(extract.batch_size(_CELLS, _BATCH_BYTES)):
         cells = [
-            display_texts(batch.column(place), extract.rows.columns[place].type, zone).to_pylist() for place in places
+            display_texts(batch.column(place), extract.rows.columns[place].type, zone, readable).to_pylist()
+            for place in places
         ]
         yield from zip(*cells, strict=True)
 
 
-def first_rows(extract: Extract, places: Sequence[int], count: int, zone: str) -> Iterator[tuple[str, ...]]:
+def first_rows(extract: Extract, places: Sequence[int], count: int, options: WriteOptions) -> Iterator[tuple[str, ...]]:
     """Yield the first rows as `display_rows` does, and report the progress.
 
     Args:
         extract: the rows.
         places: the columns, as indexes in the order wanted.
         count: the number of rows.
-        zone: the IANA time zone of times.
+        options: the write options of the run.
     """
-    for number, row in enumerate(islice(display_rows(extract, places, zone), count), 1):
+    for number, row in enumerate(islice(display_rows(extract, places, options), count), 1):
         yield row
         if number % _PROGRESS_ROWS == 0 or number == count:
             extract.on_rows(number)

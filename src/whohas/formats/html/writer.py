@@ -18,7 +18,7 @@ from whohas.formats.html.readable_page import readable_content, table_layout
 from whohas.formats.html.style import complete_style, readable_style, style_source
 from whohas.formats.html.table_rows import display_rows, first_rows, row_cells
 from whohas.formats.markup import html_text
-from whohas.formats.metadata import metadata_lines
+from whohas.formats.metadata import for_readers, metadata_lines, readable_metadata_lines
 from whohas.formats.readable import choose_columns
 from whohas.plurals import pluralize
 
@@ -33,19 +33,21 @@ _HERE = Path(__file__).parent
 def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the page; return a note if it does not show all rows."""
     choice = choose_columns(extract, options)
-    shown = _shown_rows(extract, choice.shown, options.zone)
+    shown = _shown_rows(extract, choice.shown, options)
     note = _note(extract, shown)
     title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
-    facts = metadata_lines(about, extract.count, options.zone)
     if options.detail == "readable":
+        about = for_readers(about, extract.rows.name)
+        title = about.title
         layout = table_layout(choice, extract.rows.group)
         template, style = "readable.html", readable_style(layout.table_columns)
-        content = readable_content(extract, layout, shown, options.zone)
-        facts += choice.left_out
+        content = readable_content(extract, layout, shown, options)
+        facts = [*readable_metadata_lines(about, extract.count, options.zone), *choice.left_out]
     else:
         columns = extract.rows.columns
+        facts = metadata_lines(about, extract.count, options.zone)
         template, style = "page.html", complete_style(columns)
-        content = {"names": [html_text(column.name) for column in columns], "rows": _rows(extract, shown, options.zone)}
+        content = {"names": [html_text(column.name) for column in columns], "rows": _rows(extract, shown, options)}
     page = (
         _environment()
         .get_template(template)
@@ -79,20 +81,20 @@ def _note(extract: Extract, shown: int) -> str:
     )
 
 
-def _shown_rows(extract: Extract, places: Sequence[int], zone: str) -> int:
+def _shown_rows(extract: Extract, places: Sequence[int], options: WriteOptions) -> int:
     """Return the number of rows that a page can show of some columns."""
     size = 0
-    for number, row in enumerate(islice(display_rows(extract, places, zone), MAX_ROWS)):
+    for number, row in enumerate(islice(display_rows(extract, places, options), MAX_ROWS)):
         size += sum(len(text.encode()) for text in row)
         if size > MAX_BYTES and number:
             return number
     return min(extract.count, MAX_ROWS)
 
 
-def _rows(extract: Extract, shown: int, zone: str) -> Iterator[Markup]:
+def _rows(extract: Extract, shown: int, options: WriteOptions) -> Iterator[Markup]:
     """Yield the cells of each row of a complete page."""
     columns = extract.rows.columns
-    return (row_cells(columns, row) for row in first_rows(extract, range(len(columns)), shown, zone))
+    return (row_cells(columns, row) for row in first_rows(extract, range(len(columns)), shown, options))
 
 
 @cache

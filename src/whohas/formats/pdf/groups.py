@@ -162,7 +162,8 @@ class HeadingTypesetter:
         rows = self._beginnings(batch)
         taken = pa.array(rows)
         texts = [
-            display_texts(batch.column(place).take(taken), column.type, self._zone) for column, place in self._columns
+            display_texts(batch.column(place).take(taken), column.type, self._zone, readable=True)
+            for column, place in self._columns
         ]
         names = compute.if_else(compute.equal(texts[0], ""), _NO_TITLE, texts[0])
         facts = self._facts(texts[1:], len(rows))

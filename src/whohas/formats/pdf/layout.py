@@ -185,6 +185,8 @@ def _for_people(column: ResultColumn, measure: ColumnWidths) -> ColumnWidths:
     part = max(measure.longest_part, measure.longest_word)
     if column.type in ("time", "boolean", "integer"):
         part = max(part, float(measure.cells.max(initial=0.0)))
+    if column.type == "integer":  # only a header of one line ends at the right, as the numbers below it do
+        part = max(part, measure.header)
     return replace(measure, header=max(part, measure.header / 2), longest_part=part)
 
 

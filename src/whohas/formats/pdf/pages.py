@@ -73,6 +73,7 @@ class Frame:
     """Settings that all pages share.
 
     Attributes:
+        readable: whether booleans and times are printed as in a readable file.
         group_column: index of the column whose values get bookmarks; None for ungrouped reports.
         grouped: whether groups have headings.
         title_marks: number of marked-content ids in the title block of the first page of rows; None if the document is
@@ -86,6 +87,7 @@ class Frame:
     zone: str
     title_marks: int | None
     grouped: bool = False
+    readable: bool = False
 
     @property
     def heading_marks(self) -> Sequence[int]:
@@ -188,7 +190,7 @@ def typeset_batches(
 ) -> Generator[PageBatch]:
     """Yield batches with typeset cells. This does not depend on pagination, so another thread can do it in advance."""
     columns = [
-        _PageColumn(setter, column.type, frame.zone, room)
+        _PageColumn(setter, column.type, frame.zone, room, frame.readable)
         for column, room in zip(frame.columns, frame.line_widths, strict=True)
     ]
     for batch in batches:
@@ -230,10 +232,11 @@ class _PageColumn:
 
     Args:
         room: maximum width of a line, in thousandths of an em.
+        readable: whether booleans and times are printed as in a readable file.
     """
 
-    def __init__(self, setter: Typesetter, type: ColumnType, zone: str, room: int) -> None:
-        self._setter, self._zone, self._room = setter, zone, room
+    def __init__(self, setter: Typesetter, type: ColumnType, zone: str, room: int, readable: bool) -> None:
+        self._setter, self._zone, self._room, self._readable = setter, zone, room, readable
         self._type: ColumnType = type
         self._known: pa.Array = pa.array([], pa.string())
         self._laid = ShapedColumn(pa.array([], pa.binary()), None)
@@ -252,7 +255,8 @@ class _PageColumn:
         return ShapedColumn(self._laid.cells.take(which), None if lines is None else lines[np.asarray(which)])
 
     def _set(self, column: pa.Array) -> ShapedColumn:
-        return self._setter.shape(display_texts(column, self._type, self._zone), self._room, self._type == "integer")
+        texts = display_texts(column, self._type, self._zone, self._readable)
+        return self._setter.shape(texts, self._room, self._type == "integer")
 
 
 class Pages:

@@ -14,7 +14,7 @@ from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSum
 from whohas.formats.pdf.layout import LEADING, MARGIN, PageLayout
 from whohas.formats.pdf.operators import join_tokens, operation
 from whohas.formats.pdf.shaping import Shaper
-from whohas.formats.pdf.title import BLACK, BOLD, DARK, REGULAR, TitleLine, space, text_at, text_units
+from whohas.formats.pdf.title import BLACK, BOLD, DARK, REGULAR, TitleLine, paragraph, space, text_at, text_units
 
 ACCENT_SPACE: Final = b"/A"
 """The name of the colour space of the accent colour in the resources of a page."""
@@ -29,6 +29,10 @@ _LEAST_CHART: Final = 225.0
 """Least and largest width of a key figure, and least width of a chart, in points."""
 _VALUE, _LABEL, _TEXT = 14.0, 7.5, 7.0
 """Font sizes of the value of a key figure, of its label, and of all other texts, in points."""
+_CHART_TITLE: Final = 8.0
+"""Font size of the title of a breakdown, in points."""
+_OUTLINE: Final = 0.8
+"""Width of the outline of the pattern that is white inside, in points."""
 _RULE: Final = 1.2
 _BAR, _PITCH = 7.0, 11.0
 """Height of a bar, and distance between two of them, in points."""
@@ -40,11 +44,13 @@ _PATTERNS: Final = {"enabled": 0, "locked": 1, "disabled": 2, "unknown": 3}
 
 
 def summary_lines(summary: RowsSummary, layout: PageLayout, bold: Shaper, regular: Shaper) -> list[TitleLine]:
-    """Return the lines of the summary: the key figures, then the charts."""
+    """Return the lines of the summary: the key figures, then the charts, then the breakdowns with a single category as
+    texts."""
     fonts = _Fonts(bold, regular)
     figures = _figure_lines(summary.figures, layout, fonts)
-    charts = _chart_lines(summary.breakdowns, layout, fonts)
-    return [*figures, *charts]
+    charts = _chart_lines([breakdown for breakdown in summary.breakdowns if breakdown.charted], layout, fonts)
+    texts = (_text_lines(breakdown, layout, fonts) for breakdown in summary.breakdowns if not breakdown.charted)
+    return [*figures, *charts, *(line for lines in texts for line in lines)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,16 @@ def _percent(percent: float) -> str:
     return f"{percent:.1f} %"
 
 
-# --- charts
+# --- breakdowns
+
+
+def _text_lines(breakdown: BreakdownValue, layout: PageLayout, fonts: _Fonts) -> list[TitleLine]:
+    """Return a breakdown as texts: its title, and below it each category with its numbers."""
+    lines = paragraph(breakdown.label, fonts.bold, BOLD, _CHART_TITLE, layout.inner_width, "P")
+    for category in breakdown.rows:
+        text = f"{category.name}: {_numbers_in_words(breakdown, category)}"
+        lines += paragraph(text, fonts.regular, REGULAR, _TEXT, layout.inner_width, "P")
+    return [*lines, space(_GAP / 4)]
 
 
 def _chart_lines(breakdowns: Sequence[BreakdownValue], layout: PageLayout, fonts: _Fonts) -> list[TitleLine]:
@@ -173,7 +188,7 @@ def alternative_text(breakdown: BreakdownValue) -> str:
 
 def _numbers_in_words(breakdown: BreakdownValue, category: Category) -> str:
     total = f"{category.total:,}"
-    if not _divided(breakdown):
+    if not breakdown.divided:
         return total
     named = (
         f"{number:,} {series}"
@@ -181,10 +196,6 @@ def _numbers_in_words(breakdown: BreakdownValue, category: Category) -> str:
         if number or len(breakdown.series) == 1
     )
     return f"{total} ({', '.join(named)})"
-
-
-def _divided(breakdown: BreakdownValue) -> bool:
-    return breakdown.series != ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +209,14 @@ class _Chart:
 
     @property
     def height(self) -> float:
-        rows = len(self.breakdown.rows) + _divided(self.breakdown)
-        return 8 * LEADING * 1.2 + rows * _PITCH + 2
+        rows = len(self.breakdown.rows) + self.breakdown.divided
+        return _CHART_TITLE * LEADING * 1.2 + rows * _PITCH + 2
 
     def draw(self, top: float) -> bytes:
-        y = top - 8
-        drawn = [self.fonts.text(self.breakdown.label, self.left, y, 8, self.width, BOLD)]
-        y = top - 8 * LEADING * 1.2
-        if _divided(self.breakdown):
+        y = top - _CHART_TITLE
+        drawn = [self.fonts.text(self.breakdown.label, self.left, y, _CHART_TITLE, self.width, BOLD)]
+        y = top - _CHART_TITLE * LEADING * 1.2
+        if self.breakdown.divided:
             y -= _PITCH
             drawn.append(self._legend(y))
         rows = self.breakdown.rows
@@ -281,5 +292,7 @@ def _filled(pattern: int, x: float, y: float, width: float) -> bytes:
         case 2:
             return join_tokens(b"0.2 g", box, b"f", BLACK, b"\n")
         case _:
-            inside = operation(b"re", x + 0.5, y + 0.5, width - 1, _BAR - 1) if width > 1.5 else b""
+            outlined = width > 3 * _OUTLINE
+            box_inside = (x + _OUTLINE, y + _OUTLINE, width - 2 * _OUTLINE, _BAR - 2 * _OUTLINE)
+            inside = operation(b"re", *box_inside) if outlined else b""
             return join_tokens(DARK, box, b"f", *((_WHITE, inside, b"f") if inside else ()), BLACK, b"\n")

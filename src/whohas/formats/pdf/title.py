@@ -8,7 +8,6 @@ from functools import lru_cache
 
 from whohas.engine.statement import ResultColumn
 from whohas.formats.base import ReportMetadata
-from whohas.formats.metadata import metadata_lines
 from whohas.formats.pdf.layout import BASELINE, COLUMN_GAP, LEADING, MARGIN, ROW_PADDING, PageLayout, Panel
 from whohas.formats.pdf.operators import join_tokens, operation, show_text
 from whohas.formats.pdf.shaping import Shaper
@@ -52,39 +51,26 @@ class TitleLine:
 def title_block(
     about: ReportMetadata,
     rows: int,
-    zone: str,
-    columns: int,
+    facts: Sequence[tuple[str, str]],
     layout: PageLayout,
     bold: Shaper,
     regular: Shaper,
-    notes: Sequence[tuple[str, str]] = (),
 ) -> list[TitleLine]:
     """Return the lines of the title block, from top to bottom.
 
     Args:
         rows: number of rows of the report; a sentence says so if it is 0.
-        zone: the IANA time zone of times.
-        columns: number of columns of the report.
-        notes: further pairs of label and value.
+        facts: pairs of label and value on the run and the file.
     """
     lines = paragraph(about.title, bold, BOLD, _TITLE, layout.inner_width, "H1")
     lines += paragraph(about.description, regular, REGULAR, _TEXT, layout.inner_width, "P")
     lines.append(space(_TEXT / 2))
-    for label, value in (*_metadata_lines(about, rows, zone, columns, layout), *notes):
+    for label, value in facts:
         lines += _labelled_lines(label, value, layout.inner_width, bold, regular)
     if not rows:
         lines.append(space(_GAP))
         lines += paragraph(_NO_ROWS, bold, BOLD, _TEXT, layout.inner_width, "P")
     return [*lines, space(_GAP)]
-
-
-def _metadata_lines(
-    about: ReportMetadata, rows: int, zone: str, columns: int, layout: PageLayout
-) -> list[tuple[str, str]]:
-    lines = metadata_lines(about, rows, zone)
-    if len(layout.panels) > 1:
-        lines.append(("Columns", f"{columns}, on {len(layout.panels)} pages side by side"))
-    return lines
 
 
 def paragraph(text: str, shaper: Shaper, font: bytes, size: float, width: float, role: str) -> list[TitleLine]:
@@ -243,7 +229,7 @@ def panel_titles(columns: Sequence[ResultColumn], panels: Sequence[Panel]) -> li
 
 
 def footer(about: ReportMetadata, layout: PageLayout, regular: Shaper) -> bytes:
-    """Return operators that draw the left part of the footer: organisation, title and run id."""
+    """Return operators that draw the left part of the footer: organization, title and run id."""
     names = " · ".join(name for name in (about.org, about.title) if name)
     # Reserve the same width for every run id, so that names are shortened alike in each run. The title block has them
     # in full.

@@ -19,6 +19,7 @@ from whohas.engine.statement import ResultColumn
 from whohas.formats import fonts
 from whohas.formats.base import Extract, ReportMetadata, WriteOptions
 from whohas.formats.display import compute, display_texts
+from whohas.formats.metadata import for_readers, metadata_lines, readable_metadata_lines
 from whohas.formats.pdf.document import Document, colour_profile, grey_profile, text_string
 from whohas.formats.pdf.groups import HeadingTypesetter, heading_places
 from whohas.formats.pdf.layout import (
@@ -78,8 +79,8 @@ _TOTAL = 28.0
 def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOptions) -> Sequence[str]:
     """Write the rows of an extract to a PDF file."""
     readable = options.detail == "readable"
-    if readable and extract.rows.name:
-        about = replace(about, title=f"{about.title}: {extract.rows.name}")
+    about = for_readers(about, extract.rows.name) if readable else about
+    describe = readable_metadata_lines if readable else metadata_lines
     choice = choose_columns(extract, options)
     above = heading_places(choice, extract.rows.group) if readable else ()
     shown = tuple(place for place in choice.shown if place not in above)
@@ -93,9 +94,10 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
     headers = _headers(columns, layout, bold, readable)
     cells = extract.count * sum(len(panel.columns) for panel in layout.panels)
     tagged = cells <= MAX_TAGGED_CELLS
-    lines = title_block(
-        about, extract.count, options.zone, len(columns), layout, bold.shaper, regular.shaper, choice.left_out
-    )
+    facts = describe(about, extract.count, options.zone)
+    if len(layout.panels) > 1:
+        facts.append(("Columns", f"{len(columns)}, on {len(layout.panels)} pages side by side"))
+    lines = title_block(about, extract.count, (*facts, *choice.left_out), layout, bold.shaper, regular.shaper)
     if readable and extract.summary is not None:
         lines += [*summary_lines(extract.summary, layout, bold.shaper, regular.shaper), space(_SUMMARY_GAP)]
     titles = list(_titles(lines, layout, tagged))
@@ -120,6 +122,7 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
                 options.zone,
                 len(last.marks) if tagged else None,
                 bool(above),
+                readable,
             )
             headings = None
             if above and group is not None:
@@ -169,16 +172,16 @@ def _measures(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
-    words: bool,
+    readable: bool,
 ) -> list[ColumnWidths]:
     """Return the measured widths of the columns.
 
     Args:
         places: the columns in the extract; None for all.
-        words: whether the words of cells are measured too.
+        readable: whether the words of cells are measured too, and cells are texts of a readable file.
     """
     samples = list(extract.batches(_SAMPLE // _PLACES, _SAMPLE, places=places))
-    return [_measure(column, n, samples, regular, bold, zone, words) for n, column in enumerate(columns)]
+    return [_measure(column, n, samples, regular, bold, zone, readable) for n, column in enumerate(columns)]
 
 
 def _measure(
@@ -188,16 +191,16 @@ def _measure(
     regular: Typesetter,
     bold: Typesetter,
     zone: str,
-    words: bool,
+    readable: bool,
 ) -> ColumnWidths:
-    texts = [display_texts(batch.column(place), column.type, zone) for batch in samples]
+    texts = [display_texts(batch.column(place), column.type, zone, readable) for batch in samples]
     cells = [regular.widths(some) for some in texts]
     return ColumnWidths(
         header=bold.shaper.width(column.name) / 1000,
         longest_part=min(_LONGEST_PART, bold.shaper.widest_part(column.name) / 1000),
         # add a little, because widths are rounded
         cells=np.concatenate([np.empty(0), *cells]) / 1000 + 0.01,
-        longest_word=_longest_word(texts[0], regular) if words and texts else 0.0,
+        longest_word=_longest_word(texts[0], regular) if readable and texts else 0.0,
     )
 
 

@@ -88,9 +88,17 @@ def row_xml(number: int, values: Sequence[str | int], style: int = 0) -> str:
     return f'<row r="{number}">{cells}</row>\n'
 
 
-def header_xml(names: Sequence[str], style: int = HEADER) -> str:
-    """Return the XML of the header row in a style."""
-    return row_xml(1, names, style)
+def header_xml(names: Sequence[str], styles: Sequence[int] = ()) -> str:
+    """Return the XML of the header row.
+
+    Args:
+        names: the texts of the cells.
+        styles: the style of each cell; empty for the style of every workbook.
+    """
+    if not styles:
+        return row_xml(1, names, HEADER)
+    cells = (cell_xml(1, place, name, style) for place, (name, style) in enumerate(zip(names, styles, strict=True)))
+    return f'<row r="1">{"".join(cells)}</row>\n'
 
 
 def column_letters(place: int) -> str:

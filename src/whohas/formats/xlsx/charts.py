@@ -64,6 +64,7 @@ class BarChart:
         column: the index of the column of the sheet at which it begins.
         row: the index of the row at which it begins.
         width: its width, in pixels.
+        legend: whether its series have names, which a legend shows.
     """
 
     title: str
@@ -74,11 +75,12 @@ class BarChart:
     column: int
     row: int
     width: int
+    legend: bool = False
 
     @property
     def height(self) -> int:
         """Its height, in pixels."""
-        legend = _LEGEND_PIXELS if len(self.series) > 1 else 0
+        legend = _LEGEND_PIXELS if self.legend else 0
         return _TITLE_PIXELS + self.bar_pixels * len(self.categories) + _AXIS_PIXELS + legend
 
     @property
@@ -146,7 +148,7 @@ def chart_xml(chart: BarChart) -> str:
         '<c:numFmt formatCode="#,##0" sourceLinked="0"/><c:majorTickMark val="none"/><c:minorTickMark val="none"/>'
         f'<c:tickLblPos val="nextTo"/>{_outline()}{_text_properties()}'
         '<c:crossAx val="1001"/><c:crosses val="max"/><c:crossBetween val="between"/></c:valAx></c:plotArea>'
-        f"{_legend() if several else ''}"
+        f"{_legend() if chart.legend else ''}"
         '<c:plotVisOnly val="0"/><c:dispBlanksAs val="gap"/></c:chart>'
         f'<c:spPr><a:solidFill><a:srgbClr val="FFFFFF"/></a:solidFill>{_line()}</c:spPr></c:chartSpace>\n'
     )

@@ -57,6 +57,7 @@ def summary_sheet(
     description: str,
     facts: Sequence[tuple[str, str]],
     summary: RowsSummary | None,
+    meanings: Sequence[tuple[str, str]],
     page: PageSize,
     long: LongTexts,
 ) -> SummarySheet:
@@ -67,6 +68,7 @@ def summary_sheet(
         description: a sentence on its content.
         facts: pairs of label and value on the run and the file.
         summary: the summary of the rows; None for a run that has none.
+        meanings: pairs of a column's header and its meaning.
         page: the paper size.
         long: receives the texts that are too long for a cell.
     """
@@ -80,6 +82,8 @@ def summary_sheet(
         writer.write_figures(summary.figures)
     for breakdown in breakdowns:
         writer.write_breakdown(breakdown)
+    if meanings:
+        writer.write_meanings(meanings)
     return writer.finish(page)
 
 
@@ -134,7 +138,7 @@ class _SheetWriter:
             self._write(cells)
 
     def write_breakdown(self, breakdown: BreakdownValue) -> None:
-        """Write a breakdown as a table, and place its chart next to it."""
+        """Write a breakdown as a table, and place its chart next to it unless it would have a single bar."""
         self._write_heading(breakdown.label)
         top = self.row
         several = len(breakdown.series) > 1
@@ -147,8 +151,15 @@ class _SheetWriter:
             lines = _lines(category.name, _LABEL_WIDTH)
             self._write([(category.name, WRAPPED), *((number, COUNT) for number in counts)], _ROW_HEIGHT * lines)
             taken += _ROW_PIXELS * lines
-        height = self._place_chart(breakdown, names, top)
+        height = self._place_chart(breakdown, names, top) if breakdown.charted else 0
         self.row += max(0, -(-(height - taken) // _ROW_PIXELS))
+
+    def write_meanings(self, meanings: Sequence[tuple[str, str]]) -> None:
+        """Write the headers of columns and their meanings, which span all further columns."""
+        self._write_heading("Columns")
+        self._write([("Header", TABLE_HEADER), ("Meaning", TABLE_HEADER)], height=_HEADER_HEIGHT)
+        for header, meaning in meanings:
+            self._write_wide(1, meaning, [(header, WRAPPED)])
 
     def finish(self, page: PageSize) -> SummarySheet:
         """Return the sheet of what was written."""
@@ -177,7 +188,8 @@ class _SheetWriter:
         """
         width = sum(self._widths[place:])
         self.merged.append(f"{column_letters(place)}{self.row}:{column_letters(len(self._widths) - 1)}{self.row}")
-        self._write([*before, (text, WRAPPED)], height=_ROW_HEIGHT * _lines(text, width))
+        lines = max(_lines(text, width), *(_lines(label, _LABEL_WIDTH) for label, _ in before), 1)
+        self._write([*before, (text, WRAPPED)], height=_ROW_HEIGHT * lines)
 
     def _write(self, cells: Sequence[tuple[str | float, int]], height: int = 0) -> None:
         """Write the next row.
@@ -218,6 +230,7 @@ class _SheetWriter:
             len(self._widths) - _CHART_COLUMNS,
             top - 1,
             _CHART_COLUMNS * _PIXELS_PER_COLUMN,
+            breakdown.divided,
         )
         self.charts.append(chart)
         return chart.height

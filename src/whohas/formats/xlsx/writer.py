@@ -20,7 +20,7 @@ from whohas.errors import InvalidArguments
 from whohas.formats.base import Extract, PageSize, ReportMetadata, WriteOptions
 from whohas.formats.column_names import unique_names
 from whohas.formats.display import display_texts, encodable, format_time
-from whohas.formats.metadata import metadata_lines
+from whohas.formats.metadata import for_readers, readable_metadata_lines
 from whohas.formats.readable import ColumnChoice, choose_columns
 from whohas.formats.xlsx import long_texts, summary_sheet
 from whohas.formats.xlsx.arrow import pc
@@ -29,7 +29,7 @@ from whohas.formats.xlsx.long_texts import CELL_LENGTH, LongTexts
 from whohas.formats.xlsx.parts import Sheet, fixed_parts, sheet_list_parts
 from whohas.formats.xlsx.related_parts import part_files
 from whohas.formats.xlsx.sheet_names import ABOUT, LONG_TEXTS, SUMMARY, SheetNames
-from whohas.formats.xlsx.styles import BOOLEAN, HEADER, TABLE_HEADER, WRAPPED
+from whohas.formats.xlsx.styles import BOOLEAN, NUMBER_HEADER, TABLE_HEADER, WRAPPED
 from whohas.formats.xlsx.tables import NAME_LENGTH, table_part
 from whohas.formats.zip import ZipArchive, open_zip
 from whohas.plurals import pluralize
@@ -44,6 +44,8 @@ _BYTES = 16 << 20
 """Approximate maximum size of the values of a batch."""
 _SAMPLE, _SAMPLE_BATCH = 4_000, 500
 _NARROWEST, _WIDEST = 8, 60
+_MOST_EXPLAINED = 100
+"""Maximum number of columns that the summary explains."""
 _TIME_WIDTH = len("2026-11-23 14:05:09")
 
 
@@ -79,13 +81,16 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
         facts += (("Note", note) for note in notes)
         sheets = row_sheets
         if readable:
+            about = for_readers(about, extract.rows.name)
             facts_for_people = [
-                *metadata_lines(about, extract.count, options.zone),
+                *readable_metadata_lines(about, extract.count, options.zone),
                 ("Sheets of rows", ", ".join(row_sheet_names)),
                 *layout.hidden_columns,
                 *(("Note", note) for note in notes),
             ]
-            sheets = [_write_summary(archive, extract, about, facts_for_people, options.page, long), *row_sheets]
+            meanings = _meanings(extract, layout, options.labels)
+            summary = _write_summary(archive, extract, about, facts_for_people, meanings, options.page, long)
+            sheets = [summary, *row_sheets]
         sheets += _write_long_texts(archive, len(sheets) + 1, long, options.page)
         sheets.append(_write_about(archive, len(sheets) + 1, facts, options.page))
         for sheet in sheets:
@@ -169,7 +174,8 @@ def _write_rows(
 ) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    header = header_xml(layout.header, TABLE_HEADER if layout.choice else HEADER)
+    styles = [NUMBER_HEADER if type == "integer" else TABLE_HEADER for type in types] if layout.choice else []
+    header = header_xml(layout.header, styles)
     boolean = BOOLEAN if layout.choice else 0
     batches, done = _batches(extract), 0
     for sheet in sheets:
@@ -241,20 +247,40 @@ def _write_summary(
     extract: Extract,
     about: ReportMetadata,
     facts: Sequence[tuple[str, str]],
+    meanings: Sequence[tuple[str, str]],
     page: PageSize,
     long: LongTexts,
 ) -> Sheet:
-    title = f"{about.title}: {extract.rows.name}" if extract.rows.name else about.title
-    made = summary_sheet.summary_sheet(title, about.description, facts, extract.summary, page, long)
+    made = summary_sheet.summary_sheet(about.title, about.description, facts, extract.summary, meanings, page, long)
     _put(archive, made.sheet.path, made.sheet.begin_xml + made.rows_xml + made.sheet.end_xml)
     return made.sheet
+
+
+def _meanings(extract: Extract, layout: _Layout, labels: bool) -> list[tuple[str, str]]:
+    """Return the header and the meaning of each column that needs one, for the summary.
+
+    The meaning begins with the label, or with the technical name if the header has labels. Columns whose header says
+    all that is known of them, such as account attributes, are counted in the last pair.
+    """
+    explained: list[tuple[str, str]] = []
+    for place, (column, header) in enumerate(zip(extract.rows.columns, layout.header, strict=True)):
+        other = column.name if labels else column.label
+        texts = [other] if other and other != header else []
+        if column.doc:
+            texts.append(column.doc)
+        if texts and len(explained) < _MOST_EXPLAINED:
+            explained.append((header, ": ".join(texts) + (" (hidden)" if place in layout.hidden else "")))
+    others = len(layout.header) - len(explained)
+    if explained and others:
+        explained.append(("", f"{pluralize(others, 'more column', 'more columns')}, named as in the data."))
+    return explained
 
 
 def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> list[tuple[str, str | int]]:
     part = [("Part", extract.rows.name)] if extract.rows.name else []
     loaded = [("Loaded", format_time(about.loaded_at, options.zone))] if about.loaded else []
     gaps = [("Data", about.gaps)] if about.gaps else []
-    org = [("Organisation", about.org)] if about.org else []
+    org = [("Organization", about.org)] if about.org else []
     return [
         ("Report", about.title),
         *part,
