@@ -141,6 +141,9 @@ def test_what_was_probably_meant_is_said(own_home: Path, tmp_path: Path) -> None
         (("reports", "disable", "acount"), 1, "There is no report 'acount'. Did you mean ACCOUNTS?"),
         (("hook", "add", "https://example.com", "--report", "roles"), 1, "There is no report 'roles'."),
         (("schedule", "add", "x", "0 6 * * MON", "Identities", "-a", "Timezone=x"), 2, "Did you mean timeZone?"),
+        (("schedule", "add", "x", "0 6 * * MON", "ACCOUNTS"), 2, "Give --arg application=ID or --arg sourceName=NAME"),
+        (("run", "SEARCH_EXPORT"), 2, "SEARCH_EXPORT needs the argument query. Give --arg query=QUERY;"),
+        (("run", "IDENTITIES", "-a", "columns=id", "-a", "columns=name"), 2, "--arg columns is given twice"),
     ):
         done = whohas(own_home, *arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (code, ""), (arguments, done)
@@ -153,3 +156,32 @@ def test_a_device_is_written_to_and_a_new_folder_made(server: Server, tmp_path: 
     assert whohas(server.home, *run, "-o", "new/", "-f", "csv.gz", cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["Accounts Report.csv.gz"]
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("nosuch/a.csv", "there is no folder nosuch. Make it"),
+        ("nosuch/new/", "there is no folder nosuch. Make it"),
+        ("file/a.csv", "file is no folder"),
+        ("", "--output is empty"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_run(
+    home: Path, tmp_path: Path, output: str, says: str
+) -> None:
+    (tmp_path / "file").touch()
+    for command in (("run", "IDENTITIES"), ("download", "0" * 32)):
+        done = whohas(home, *command, "-o", output, "-f", "csv", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "") and says in done.stderr, done
+    assert not home.exists() and not (tmp_path / "nosuch").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_only_the_owner_can_read_a_new_file(server: Server, tmp_path: Path, there: bool) -> None:
+    run = ("run", "IDENTITIES", "-o", "a.csv")
+    for mode in (0o600, 0o640):
+        done = whohas(server.home, *run, cwd=tmp_path, **(server.sail if there else {}))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "a.csv").stat().st_mode & 0o777 == mode, "a replaced file keeps its permissions"
+        (tmp_path / "a.csv").chmod(0o640)

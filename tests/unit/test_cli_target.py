@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from whohas.cli.profiles import read_profiles
 from whohas.cli.target import LocalTarget, ServerTarget, choose_target
 from whohas.errors import InvalidArguments, WrongUsage
 
@@ -103,7 +102,7 @@ def test_a_choice_that_cannot_be_made_is_refused(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("a: [", "cannot be read"),
+        ("a: [", "is not YAML"),
         ("- a", "the file must be a mapping"),
         ("environments: [a]", "environments must be a mapping"),
         ("environments: {a: b}", r"environments\.a must be a mapping"),
@@ -114,7 +113,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str, s
     path = tmp_path / "config.yaml"
     path.write_text(content)
     with pytest.raises(InvalidArguments, match=says) as refused:
-        read_profiles(path)
+        choose_target(None, "a", False, {}, path)
     assert str(path) in refused.value.message and "--local" in refused.value.message
 
 

@@ -45,6 +45,7 @@ app = Commands(
     "documentation, and `whohas docs choose` says how a command chooses between this machine and a server.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     # rich prints help and usage errors in boxes of 80 columns, which break long values when a program reads them
     rich_markup_mode="rich" if is_terminal() and is_terminal(stderr=True) else None,
