@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
 
-from support import Server, whohas
+from support import WHOHAS, Server, environment, whohas
 
 LONG = "n" * 100
 LONGER = "x" * 200
@@ -156,6 +158,22 @@ def test_a_device_is_written_to_and_a_new_folder_made(server: Server, tmp_path: 
     assert whohas(server.home, *run, "-o", "new/", "-f", "csv.gz", cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["Accounts Report.csv.gz"]
+
+
+def test_streams_of_every_kind_are_written_to(acme_home: Path) -> None:
+    variables = {**environment(acme_home), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    search = "whohas search 'attributes.city:\"São Paulo\"' -c name,attributes.city -n 2 -o csv -q"
+    for command, code, says in (
+        (search, 0, "São Paulo\n"),
+        ("whohas reports >&-", 0, ""),
+        ("whohas reports -q 2>&-", 0, "IDENTITIES_DETAILS"),
+        (f"{search} | true; exit ${{PIPESTATUS[0]}}", 141, ""),
+        ("whohas run IDENTITIES -o - -q | true; exit ${PIPESTATUS[0]}", 141, ""),
+    ):
+        program = f"whohas() {{ '{sys.executable}' {' '.join(WHOHAS)} \"$@\"; }}; {command}"
+        done = subprocess.run(["bash", "-c", program.encode()], env=variables, capture_output=True)
+        assert done.returncode == code, (command, done)
+        assert says in done.stdout.decode() and "Traceback" not in done.stderr.decode()
 
 
 @pytest.mark.parametrize(

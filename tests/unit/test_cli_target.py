@@ -87,7 +87,7 @@ def test_an_active_profile_without_credentials_is_not_chosen(config: Path) -> No
     [
         ("https://a.example.com", "audit", False, WrongUsage, "exclude each other"),
         (None, "audit", True, WrongUsage, "exclude each other"),
-        ("a.example.com", None, False, WrongUsage, "--server is 'a.example.com'"),
+        ("a.example.com", None, False, WrongUsage, "--server is 'a.example.com', which is no address"),
         (None, "audits", False, InvalidArguments, "no profile 'audits' .* The profiles are: audit, tenant, nowhere"),
         (None, "nowhere", False, InvalidArguments, "has no baseurl"),
     ],

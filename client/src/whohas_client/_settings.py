@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from whohas_client.errors import InvalidArguments
-from whohas_client.profiles import URL_VARIABLE, VARIABLES, profiles_path, read_profiles
+from whohas_client.profiles import URL_VARIABLE, VARIABLES, is_address, profiles_path, read_profiles
 
 _KEYS = ("baseurl", "pat.clientid", "pat.clientsecret")
 
@@ -30,8 +30,8 @@ class Credentials:
     client_secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise InvalidArguments(f"base_url is {self.base_url!r}; it must begin with http:// or https://.")
+        if not is_address(self.base_url):
+            raise InvalidArguments(f"base_url is {self.base_url!r}; it must be like https://reports.example.com.")
 
 
 def find_credentials(

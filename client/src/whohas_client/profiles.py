@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from whohas_client.errors import InvalidArguments
 
@@ -133,6 +134,15 @@ def read_profiles(path: Path | None = None) -> Profiles:
     environments = _object(top.get("environments") or {}, path, "environments")
     found = [_profile(name, one, path) for name, one in environments.items()]
     return Profiles(path, _text(top.get("activeenvironment") or "default").lower(), {one.name: one for one in found})
+
+
+def is_address(url: str) -> bool:
+    """Return whether a text is the address of a server, such as `https://reports.example.com`."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:  # the port is no number, or the host is no address
+        return False
 
 
 def environment_credentials(url: str, environ: Mapping[str, str]) -> tuple[str, str]:

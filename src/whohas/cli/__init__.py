@@ -32,7 +32,7 @@ from whohas.cli.runs import cancel, replay, runs, show
 from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
-from whohas.cli.terminal import is_terminal
+from whohas.cli.terminal import is_terminal, prepare_arguments, prepare_streams
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
@@ -92,6 +92,8 @@ def main() -> None:
     wrong usage. Other exceptions are bugs and keep their traceback. See `Exit` for all codes.
     """
     restrict_process()
+    prepare_streams()
+    prepare_arguments()
     prepare_completion()
     try:
         _run()
@@ -116,7 +118,9 @@ def main() -> None:
 def _run() -> None:
     try:
         app(prog_name="whohas")
-    except SystemExit:
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer makes an exit with code 1 of it
+            raise end.__context__ from None
         sys.stdout.flush()  # flush now: an error at the interpreter's exit could not be reported any more
         raise
 

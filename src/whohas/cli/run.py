@@ -84,13 +84,13 @@ def run(
         run_id = backend.start(report_type, {"selectedFormats": [to.format.upper()], **arguments})
         try:
             result = _watch(backend, run_id, quiet)
-            if result.status not in ("SUCCESS", "WARNING"):
-                raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
-            saved = _save(backend, run_id, report_type, to)
         except KeyboardInterrupt:
             _cancel(backend, run_id)
-            print("Cancelled.", file=sys.stderr)
+            print(f"The run {run_id} is cancelled.", file=sys.stderr)
             raise
+        if result.status not in ("SUCCESS", "WARNING"):
+            raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
+        saved = _save(backend, run_id, report_type, to)
     for message in result.messages:
         print(without_control_characters(f"{message.type}: {message.localizedText}"), file=sys.stderr)
     if (more := (result.messageCount or 0) - len(result.messages)) > 0:
@@ -163,6 +163,9 @@ def _save(backend: Backend, run_id: str, report_type: str, to: OutputTarget) -> 
         with TemporaryDirectory(dir=to.folder, prefix=".whohas-") as folder:
             file, zipped = backend.download(run_id, to.format, Path(folder), to.file_name)
             return to.save(file, zipped, report_type)
+    except KeyboardInterrupt:
+        print(f"Nothing was saved. The run {run_id} keeps its file: whohas download {run_id}", file=sys.stderr)
+        raise
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -19,6 +19,7 @@ from whohas_client.profiles import (
     Profile,
     Profiles,
     environment_credentials,
+    is_address,
     read_profiles,
 )
 
@@ -114,8 +115,10 @@ def _profiles(config: Path) -> Profiles:
 
 
 def _server(url: str, because: str, environ: Mapping[str, str], config: Path) -> ServerTarget:
-    if not url.startswith(("http://", "https://")):
-        raise WrongUsage(f"{because} is {url!r}. The address of a server begins with http:// or https://.")
+    if not is_address(url):
+        raise WrongUsage(
+            f"{because} is {url!r}, which is no address of a server. It is like https://reports.example.com."
+        )
     url = url.rstrip("/")
     id, secret = environment_credentials(url, environ)
     if not (id and secret):
