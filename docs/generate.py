@@ -21,7 +21,7 @@ from whohas.formats.xlsx.tables import NAME_LENGTH
 from whohas.formats.xlsx.writer import COLUMNS as SHEET_COLUMNS
 from whohas.formats.xlsx.writer import ROWS as SHEET_ROWS
 from whohas.reports.accounts import MAX_COLUMNS
-from whohas.reports.columns import COLUMNS_DOC
+from whohas.reports.base import COLUMNS_DOC
 from whohas.reports.summaries import REJECTED_FIGURE
 from whohas.runs.models import TRANSITIONS
 from whohas.runs.output_options import FILE_ARGUMENTS

@@ -50,6 +50,20 @@ def restrict_process() -> None:
     os.umask(_UMASK)
 
 
+def keep_mode(new: Path, old: Path) -> None:
+    """Give a file that will replace another one the permissions of that one; no effect if there is none.
+
+    Raises:
+        OSError: the permissions cannot be changed.
+    """
+    try:
+        mode = old.stat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(mode):
+        new.chmod(stat.S_IMODE(mode))
+
+
 @dataclass(slots=True)
 class PermissionChanges:
     """Counts of the permissions that were changed, and the failures.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from patience import PATIENCE_SECONDS
-from support import environment
+from support import environment, whohas
 
 BASH = """
 source <(whohas completion bash)
@@ -64,6 +65,45 @@ def completed(variables: dict[str, str], *words: str) -> list[str]:
 )
 def test_bash_completes(variables: dict[str, str], words: tuple[str, ...], expected: list[str]) -> None:
     assert completed(variables, *words) == expected
+
+
+@pytest.fixture
+def with_data(variables: dict[str, str], acme_home: Path) -> dict[str, str]:
+    """The environment of a shell whose installation has data."""
+    return {**variables, "WHOHAS_HOME": str(acme_home)}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--arg", "so"), ["sourceName="]),
+        (("--arg", "sourceName", "=", "Act"), ["Active\\", "Directory"]),
+        (("--arg", "sourceName", "=", '"Act'), ["Active", "Directory"]),
+        (("--arg", "sourceName", "=", "Nope"), []),
+        (("--arg", "detail", "="), ["readable", "complete"]),
+        (("--arg", "selectedFormats", "=", "CSV,PD"), ["CSV,PDF"]),
+        (("--arg", "columns", "=", "name,natI"), []),
+        (("--arg", "columns", "=", "name,nati"), ["name,nativeIdentity"]),
+        (("--arg", "sourceName", "=", "Nimbus\\ CRM", "--arg", "columns", "=", "perm"), ["permissionSets"]),
+    ],
+    ids=" ".join,
+)
+def test_bash_completes_arguments_of_a_report(
+    with_data: dict[str, str], words: tuple[str, ...], expected: list[str]
+) -> None:
+    assert completed(with_data, "whohas", "run", "ACCOUNTS", *words) == expected
+
+
+def test_bash_completes_runs_and_columns_of_a_search(variables: dict[str, str], own_home: Path) -> None:
+    variables = {**variables, "WHOHAS_HOME": str(own_home)}
+    done = whohas(own_home, "run", "IDENTITIES", "-o", "-")
+    assert done.returncode == 0, done.stderr
+    (run_id,) = [run["id"] for run in json.loads(whohas(own_home, "runs", "-o", "json").stdout)]
+    assert completed(variables, "whohas", "show", run_id[:4]) == [run_id]
+    assert completed(variables, "whohas", "search", "x", "-c", "name,displayN") == ["name,displayName"]
+    missing = own_home.with_name("missing")
+    assert completed({**variables, "WHOHAS_HOME": str(missing)}, "whohas", "show", "") == []
+    assert not missing.exists(), "a completion makes nothing"
 
 
 @pytest.mark.parametrize("shell", [shell for shell in CHECKS if shutil.which(shell)])

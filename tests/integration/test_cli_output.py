@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
 
-from support import Server, whohas
+from support import WHOHAS, Server, environment, whohas
 
 LONG = "n" * 100
 LONGER = "x" * 200
@@ -141,6 +143,9 @@ def test_what_was_probably_meant_is_said(own_home: Path, tmp_path: Path) -> None
         (("reports", "disable", "acount"), 1, "There is no report 'acount'. Did you mean ACCOUNTS?"),
         (("hook", "add", "https://example.com", "--report", "roles"), 1, "There is no report 'roles'."),
         (("schedule", "add", "x", "0 6 * * MON", "Identities", "-a", "Timezone=x"), 2, "Did you mean timeZone?"),
+        (("schedule", "add", "x", "0 6 * * MON", "ACCOUNTS"), 2, "Give --arg application=ID or --arg sourceName=NAME"),
+        (("run", "SEARCH_EXPORT"), 2, "SEARCH_EXPORT needs the argument query. Give --arg query=QUERY;"),
+        (("run", "IDENTITIES", "-a", "columns=id", "-a", "columns=name"), 2, "--arg columns is given twice"),
     ):
         done = whohas(own_home, *arguments, cwd=tmp_path)
         assert (done.returncode, done.stdout) == (code, ""), (arguments, done)
@@ -153,3 +158,48 @@ def test_a_device_is_written_to_and_a_new_folder_made(server: Server, tmp_path: 
     assert whohas(server.home, *run, "-o", "new/", "-f", "csv.gz", cwd=tmp_path).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["new"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["Accounts Report.csv.gz"]
+
+
+def test_streams_of_every_kind_are_written_to(acme_home: Path) -> None:
+    variables = {**environment(acme_home), "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    search = "whohas search 'attributes.city:\"São Paulo\"' -c name,attributes.city -n 2 -o csv -q"
+    for command, code, says in (
+        (search, 0, "São Paulo\n"),
+        ("whohas reports >&-", 0, ""),
+        ("whohas reports -q 2>&-", 0, "IDENTITIES_DETAILS"),
+        (f"{search} | true; exit ${{PIPESTATUS[0]}}", 141, ""),
+        ("whohas run IDENTITIES -o - -q | true; exit ${PIPESTATUS[0]}", 141, ""),
+    ):
+        program = f"whohas() {{ '{sys.executable}' {' '.join(WHOHAS)} \"$@\"; }}; {command}"
+        done = subprocess.run(["bash", "-c", program.encode()], env=variables, capture_output=True)
+        assert done.returncode == code, (command, done)
+        assert says in done.stdout.decode() and "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("output", "says"),
+    [
+        ("nosuch/a.csv", "there is no folder nosuch. Make it"),
+        ("nosuch/new/", "there is no folder nosuch. Make it"),
+        ("file/a.csv", "file is no folder"),
+        ("", "--output is empty"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_run(
+    home: Path, tmp_path: Path, output: str, says: str
+) -> None:
+    (tmp_path / "file").touch()
+    for command in (("run", "IDENTITIES"), ("download", "0" * 32)):
+        done = whohas(home, *command, "-o", output, "-f", "csv", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "") and says in done.stderr, done
+    assert not home.exists() and not (tmp_path / "nosuch").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_only_the_owner_can_read_a_new_file(server: Server, tmp_path: Path, there: bool) -> None:
+    run = ("run", "IDENTITIES", "-o", "a.csv")
+    for mode in (0o600, 0o640):
+        done = whohas(server.home, *run, cwd=tmp_path, **(server.sail if there else {}))
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "a.csv").stat().st_mode & 0o777 == mode, "a replaced file keeps its permissions"
+        (tmp_path / "a.csv").chmod(0o640)

@@ -31,15 +31,15 @@ def test_a_server_without_credentials_is_a_clear_error(server: Server, home: Pat
 
 
 def test_wrong_arguments_are_one_line_on_stderr(own_home: Path) -> None:
-    for arguments, text in (
-        (["-a", "sourceName"], "is not NAME=VALUE"),
-        (["-a", 'sourceName={"a"'], "is not JSON"),
-        (["-a", "sourceName=Aktive Directory"], "Did you mean 'Active Directory'"),
-        ([], "ACCOUNTS needs the argument"),
-        (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], "/proc/nowhere"),
+    for arguments, code, text in (
+        (["-a", "sourceName"], 1, "is not NAME=VALUE"),
+        (["-a", 'sourceName={"a"'], 1, "is not JSON"),
+        (["-a", "sourceName=Aktive Directory"], 1, "Did you mean 'Active Directory'"),
+        ([], 2, "ACCOUNTS needs the argument"),
+        (["-a", "sourceName=Nimbus CRM", "-o", "/proc/nowhere/a.csv"], 2, "/proc/nowhere"),
     ):
         done = whohas(own_home, "run", "ACCOUNTS", "-q", *arguments)
-        assert done.returncode == 1, (arguments, done)
+        assert done.returncode == code, (arguments, done)
         assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 

@@ -131,7 +131,7 @@ def test_every_version_of_the_api_can_be_chosen(server: Server, prefix: str) -> 
 def test_what_is_missing_in_the_environment_is_named() -> None:
     with pytest.raises(InvalidArguments, match=r"^SAIL_CLIENT_ID, SAIL_CLIENT_SECRET must be set"):
         Client.from_env({"SAIL_BASE_URL": "http://127.0.0.1:1"})
-    with pytest.raises(InvalidArguments, match="must begin with http"):
+    with pytest.raises(InvalidArguments, match="must be like https://"):
         Client("127.0.0.1:8437", "a", "b")
 
 

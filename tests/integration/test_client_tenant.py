@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from support import whohas
 from whohas_client import Client
 from whohas_client.errors import Forbidden, InvalidArguments, NotFound
 
@@ -23,6 +24,12 @@ SOURCES = [
     {"id": "s3", "name": "Twice"},
     {"id": "s4", "name": "Twice"},
 ]
+TASK = {
+    "id": RUN, "type": "QUARTZ", "uniqueName": "Accounts Report", "launcher": "ann",
+    "created": "2024-07-01T22:35:38.709Z", "launched": "2024-07-01T22:35:39.000Z",
+    "completed": "2024-07-01T22:35:40.000Z", "completionStatus": "SUCCESS", "messages": [], "progress": None,
+    "percentComplete": 100, "target": {"id": "s1", "type": "APPLICATION", "name": "Active Directory"},
+}  # fmt: skip
 CSV = 'Account ID,Disabled,Number,Number\n"1",true,007,\n'
 
 
@@ -55,6 +62,10 @@ class Tenant:
                     return 403, "application/json", json.dumps({"messages": [{"text": text}]}).encode()
                 wanted = [one for one in SOURCES if query["filters"] == f"name eq {json.dumps(one['name'])}"]
                 return 200, "application/json", json.dumps(wanted).encode()
+            case "GET", "/v2025/task-status":
+                return 200, "application/json", json.dumps([TASK]).encode()
+            case "GET", path if path == f"/v2025/task-status/{RUN}":
+                return 200, "application/json", json.dumps(TASK).encode()
             case "POST", "/v2025/reports/run":
                 self.started.append(json.loads(body))
                 return 200, "application/json", json.dumps({"id": RUN, "type": "MENTOS"}).encode()
@@ -142,3 +153,14 @@ def test_rows_and_tables_are_the_texts_of_the_csv(tenant: Tenant, client: Client
     row = {"Account ID": "1", "Disabled": "true", "Number": "007", "Number_2": ""}
     assert list(run.rows()) == run.to_arrow().to_pylist() == run.to_pandas().to_dict("records") == [row]
     assert tenant.unknown == [f"/whohas/runs/{RUN}/statement"], "asked once for each run"
+
+
+def test_the_command_line_says_what_a_tenant_does_not_tell(tenant: Tenant, home: Path) -> None:
+    variables = {"SAIL_BASE_URL": tenant.url, "SAIL_CLIENT_ID": "i", "SAIL_CLIENT_SECRET": "s"}
+    listed = whohas(home, "runs", "-o", "csv", **variables)
+    assert listed.returncode == 0, listed.stderr
+    assert f"{RUN},Accounts Report,source name: Active Directory,succeeded,,2024-07-01T22:35:38.709Z" in listed.stdout
+    assert "rows of lists, arguments but the source, and files are not known" in listed.stderr
+    shown = whohas(home, "show", RUN, **variables)
+    assert "Rows:      1\n" in shown.stdout and "are not known" in shown.stderr, shown.stderr
+    assert "are not known" not in whohas(home, "runs", "-q", **variables).stderr

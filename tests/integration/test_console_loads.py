@@ -76,7 +76,7 @@ def test_start_shows_loads_that_published_nothing(ann: Console) -> None:
 
 def test_stopped_load_names_the_command_that_repairs_it(ann: Console, damaged: Server) -> None:
     page = texts(ann.get(load_links(ann.get("").text)[1]).text)
-    assert "Nothing was published" in page and "keys would be removed" in page
+    assert "Nothing was published" in page and "are in no file of this load and would be removed" in page
     assert f"WHOHAS_HOME={damaged.home} whohas load --accept-loss {damaged.home.parent / 'half'}" in page
 
 

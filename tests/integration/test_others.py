@@ -45,6 +45,7 @@ CALLS = {
     "getTaskStatus": Call("run"),
     "updateTaskStatus": Call("run", END),
     "watchRun": Call("run"),
+    "getRun": Call("run"),
     "runStatement": Call("run"),
     "runSummary": Call("run"),
     "replayRun": Call("run"),
@@ -54,7 +55,7 @@ CALLS = {
     "runSchedule": Call("schedule"),
 }
 BY_GET = ("GET", "cancelReport")
-LISTS = {"getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders", "everySchedule", "watchRuns"}
+LISTS = {"getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders", "everySchedule", "watchRuns", "listRuns"}
 WITHOUT_OBJECTS = {
     "startReport",
     "addSchedule",

@@ -151,7 +151,7 @@ def test_an_unknown_argument_is_ignored_with_a_message(http: httpx2.Client) -> N
     result = result_when_over(http, run["id"])
     texts = [message["localizedText"] for message in result["messages"]]
     ignored = "ACCOUNTS has no argument sourcename: ignored. Did you mean sourceName by sourcename?"
-    assert texts == [f"{ignored} Its arguments: application, sourceName."]
+    assert texts == [f"{ignored} Its arguments: application, sourceName, columns."]
     assert result["status"] == "SUCCESS"
 
 

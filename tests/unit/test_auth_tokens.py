@@ -33,7 +33,7 @@ from whohas.errors import Forbidden, Unauthorized
 
 ASKING = {route: needs for route, needs in ROUTES.items() if needs is not None}
 REPORTS = {"startReport", "getReportResult", "getReport", "cancelReport"}
-TASKS = {"getTaskStatus", "getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders"}
+TASKS = {"getTaskStatus", "getTaskStatusList", "getPendingTasks", "getPendingTaskHeaders", "listRuns", "getRun"}
 WATCH = {"watchRuns", "watchRun"}
 SCHEDULES = {"everySchedule", "oneSchedule"}
 CHANGES = {"addSchedule", "changeSchedule", "removeSchedule", "runSchedule"}

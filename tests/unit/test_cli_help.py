@@ -65,6 +65,12 @@ def test_help_ends_with_the_examples(path: tuple[str, ...]) -> None:
     assert "Examples" not in before and "Options" in before
 
 
+@pytest.mark.parametrize("path", [(), ("schedule",), *COMMANDS], ids=" ".join)
+def test_the_short_option_prints_the_same_help(path: tuple[str, ...]) -> None:
+    short, long = (CliRunner().invoke(app, [*path, option]) for option in ("-h", "--help"))
+    assert (short.exit_code, short.output) == (0, long.output)
+
+
 @pytest.mark.parametrize(
     "path",
     [path for path in COMMANDS if path[-1] in ("list", "show", "status", "verify") or path[0] in LISTS],
@@ -96,6 +102,15 @@ def texts() -> Iterator[tuple[str, str]]:
 
 def test_no_message_names_a_file_of_the_repository() -> None:
     assert not [place for place, text in texts() if re.search(r"\bdocs/[\w./-]+\.md|(?<!\w)how-to/", text)]
+
+
+@pytest.mark.parametrize("page", sorted(pages()))
+def test_each_page_has_a_title_and_no_settings_of_the_site(page: str) -> None:
+    text = CliRunner().invoke(app, ["docs", page]).output
+    title = text.splitlines()[0]
+    assert title.startswith("# ")
+    listed = CliRunner().invoke(app, ["docs", "-o", "csv"]).output
+    assert title.removeprefix("# ") in listed.replace('"', "")
 
 
 def test_pages_that_messages_name_exist() -> None:

@@ -93,7 +93,10 @@ def test_a_table_fits_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int, has: str, lacks: str
 ) -> None:
     on_a_terminal(monkeypatch, width)
-    lines = printed(capsys, OutputFormat.TABLE).splitlines()
+    print_list(OutputFormat.TABLE, THINGS, COLUMNS, empty="", zone="Europe/Berlin")
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert shown.err == "" if not lacks else lacks in shown.err and "-o csv" in shown.err
     assert all(len(line) <= width for line in lines)
     assert has in lines[0] and (not lacks or lacks not in lines[0])
     assert lines[1].split()[0] == "01234567", "a terminal shows the beginning of an id"

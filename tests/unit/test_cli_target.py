@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from whohas.cli.profiles import read_profiles
 from whohas.cli.target import LocalTarget, ServerTarget, choose_target
 from whohas.errors import InvalidArguments, WrongUsage
 
@@ -88,7 +87,7 @@ def test_an_active_profile_without_credentials_is_not_chosen(config: Path) -> No
     [
         ("https://a.example.com", "audit", False, WrongUsage, "exclude each other"),
         (None, "audit", True, WrongUsage, "exclude each other"),
-        ("a.example.com", None, False, WrongUsage, "--server is 'a.example.com'"),
+        ("a.example.com", None, False, WrongUsage, "--server is 'a.example.com', which is no address"),
         (None, "audits", False, InvalidArguments, "no profile 'audits' .* The profiles are: audit, tenant, nowhere"),
         (None, "nowhere", False, InvalidArguments, "has no baseurl"),
     ],
@@ -103,7 +102,7 @@ def test_a_choice_that_cannot_be_made_is_refused(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("a: [", "cannot be read"),
+        ("a: [", "is not YAML"),
         ("- a", "the file must be a mapping"),
         ("environments: [a]", "environments must be a mapping"),
         ("environments: {a: b}", r"environments\.a must be a mapping"),
@@ -114,7 +113,7 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path, content: str, s
     path = tmp_path / "config.yaml"
     path.write_text(content)
     with pytest.raises(InvalidArguments, match=says) as refused:
-        read_profiles(path)
+        choose_target(None, "a", False, {}, path)
     assert str(path) in refused.value.message and "--local" in refused.value.message
 
 

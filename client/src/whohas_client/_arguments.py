@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,9 +32,11 @@ def make_arguments(
         keywords: arguments whose names are converted.
 
     Raises:
-        InvalidArguments: an argument is given twice.
+        InvalidArguments: an argument is given twice, or a name is almost that of an option.
     """
     made = dict(arguments or {})
+    for name in keywords:
+        _check_option(name)
     named = [(published_name(name), value) for name, value in keywords.items()]
     if formats is not None:
         named.append(("selectedFormats", [formats] if isinstance(formats, str) else list(formats)))
@@ -46,6 +49,19 @@ def make_arguments(
     if isinstance(made.get("columns"), list | tuple):
         made["columns"] = ",".join(map(str, made["columns"]))
     return made
+
+
+_OPTIONS = ("arguments", "formats", "report_type", "source")
+"""The parameters of `Client.run`."""
+
+
+def _check_option(name: str) -> None:
+    similar = difflib.get_close_matches(name.lower(), _OPTIONS, 1, cutoff=0.8)
+    if similar and published_name(name) != SOURCE_NAME:
+        raise InvalidArguments(
+            f"run has no option {name}. Did you mean {similar[0]}? An argument of a report with that name is passed as "
+            f"arguments={{{name!r}: …}}."
+        )
 
 
 def published_name(name: str) -> str:

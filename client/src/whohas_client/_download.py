@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -182,7 +183,9 @@ class Draft(PartialFile):
 
     def _open(self) -> IO[bytes]:
         try:
-            return self.path.open("x+b")
+            # data on people: nobody else may read it
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+            return os.fdopen(descriptor, "w+b")
         except OSError as error:
             raise InvalidArguments(f"{self._final} cannot be written: {error.strerror}.") from error
 
@@ -193,12 +196,16 @@ class Draft(PartialFile):
     def publish(self, path: Path) -> Path:
         """Rename the file to its final path, replacing an existing file, and return that path.
 
+        Only its owner can read a new file; a file that replaces another one gets the permissions of that one.
+
         Raises:
             Unavailable: the path is a folder, or the disk is full or fails.
         """
         self._final = path
         try:
             self.file.close()
+            with suppress(FileNotFoundError):
+                self.path.chmod(stat.S_IMODE(path.stat().st_mode))  # a file that is replaced keeps its permissions
             # not synced to disk: that takes long for a large file, and a download can be repeated
             self.path.replace(path)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,12 @@ from whohas_client._formats import FileKind
 from whohas_client._protocol import ReportsProtocol, Steps
 from whohas_client._saving import save_to_path
 from whohas_client.contract import ReportDetails, TaskResultDetails
-from whohas_client.errors import InvalidArguments
+from whohas_client.errors import InvalidArguments, ReportWarning
+
+_IGNORED = "arguments.ignored"
+"""The key of the message of whohas about arguments that a report does not have."""
+_STACK = 4
+"""Frames from a warning of `Operations.run` to the caller of `Client.run`."""
 
 
 class Operations:
@@ -35,6 +41,9 @@ class Operations:
             made |= yield from self._protocol.resolve_source(report_type, source)
         run = yield from self._protocol.start(report_type, made)
         assert run.id is not None
+        for message in run.messages:
+            if message.key == _IGNORED:
+                warnings.warn(message.localizedText or "", ReportWarning, stacklevel=_STACK)
         return run.id
 
     def download(

@@ -227,8 +227,9 @@ class Run:
         """Save a file of the run, and return its path; None for an open file.
 
         A file appears only when it is complete and its length and SHA-256 are those that the server announced; an
-        existing file is replaced. A download whose connection breaks is resumed. A search export is a zip on the
-        server: it is unpacked if it has one file, unless the name ends in `.zip`.
+        existing file is replaced and keeps its permissions; only you can read a new one. A download whose connection
+        breaks is resumed. A search export is a zip on the server: it is unpacked if it has one file, unless the name
+        ends in `.zip`.
 
         Args:
             to: the path of the file; an existing folder, in which the file gets the name that the server suggests; or

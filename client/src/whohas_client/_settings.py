@@ -8,15 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
 
 from whohas_client.errors import InvalidArguments
-
-VARIABLES = ("SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET")
-
-CONFIG_FILE = Path(".sailpoint") / "config.yaml"
-"""The file of profiles, below the home folder of the user."""
+from whohas_client.profiles import URL_VARIABLE, VARIABLES, is_address, profiles_path, read_profiles
 
 _KEYS = ("baseurl", "pat.clientid", "pat.clientsecret")
 
@@ -36,8 +30,8 @@ class Credentials:
     client_secret: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
-            raise InvalidArguments(f"base_url is {self.base_url!r}; it must begin with http:// or https://.")
+        if not is_address(self.base_url):
+            raise InvalidArguments(f"base_url is {self.base_url!r}; it must be like https://reports.example.com.")
 
 
 def find_credentials(
@@ -66,9 +60,10 @@ def find_credentials(
         )
     if profile is not None:
         return read_profile(profile)
-    if any(os.environ.get(name) for name in VARIABLES):
-        return read_environment(None)
-    path = Path.home() / CONFIG_FILE
+    if url := os.environ.get(URL_VARIABLE, "").rstrip("/"):
+        id, secret = read_profiles().server_credentials(url, os.environ)
+        return Credentials(url, id, secret) if id and secret else read_environment(None)
+    path = profiles_path()
     if path.exists():
         return read_profile(None)
     raise InvalidArguments(
@@ -96,50 +91,25 @@ def read_environment(environ: Mapping[str, str] | None) -> Credentials:
     return Credentials(*(environ[name] for name in VARIABLES))
 
 
-def read_profile(name: str | None, path: Path | None = None) -> Credentials:
-    """Return the credentials of a profile (`environments` in the file).
+def read_profile(name: str | None, environ: Mapping[str, str] | None = None) -> Credentials:
+    """Return the credentials of a profile; see `whohas_client.profiles`.
 
     Args:
         name: the name of the profile; None for the active one (`activeenvironment`).
-        path: the file; None for `~/.sailpoint/config.yaml`.
+        environ: the variables with credentials that the file lacks; None for the environment of the process.
 
     Raises:
-        InvalidArguments: the file cannot be read, or has no such profile, or the profile lacks a key.
+        InvalidArguments: the file cannot be read, or has no such profile, or the profile has no address or no
+            credentials.
     """
-    path = path or Path.home() / CONFIG_FILE
-    content = _read(path)
-    profiles = {str(key).lower(): value for key, value in _mapping(content.get("environments")).items()}
-    name = name or str(content.get("activeenvironment") or "default")
-    if name.lower() not in profiles:
-        known = ", ".join(profiles) or "none"
-        raise InvalidArguments(f"{path} has no profile {name!r}. Its profiles are: {known}.")
-    profile = _lower(_mapping(profiles[name.lower()]))
-    pat = _lower(_mapping(profile.get("pat")))
-    values = (profile.get("baseurl"), pat.get("clientid"), pat.get("clientsecret"))
-    missing = [key for key, value in zip(_KEYS, values, strict=True) if not value]
+    profiles = read_profiles()
+    profile = profiles.find(name or profiles.active or "default")
+    id, secret = profile.credentials(os.environ if environ is None else environ)
+    missing = [key for key, value in zip(_KEYS, (profile.url, id, secret), strict=True) if not value]
     if missing:
         raise InvalidArguments(
-            f"The profile {name!r} of {path} lacks {', '.join(missing)}. Write it there (newer versions of the "
-            f"SailPoint command line keep secrets in the keyring of the system), or set {', '.join(VARIABLES)}."
+            f"The profile {profile.name!r} of {profiles.path} lacks {', '.join(missing)}. Write it there (newer "
+            "versions of the SailPoint command line keep secrets in the keyring of the system), or set "
+            f"{', '.join(VARIABLES)}."
         )
-    return Credentials(*map(str, values))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    # parsing takes longer to import than most scripts need; only users of profiles wait for it
-    import yaml
-
-    try:
-        return _lower(_mapping(yaml.safe_load(path.read_text())))
-    except OSError as error:
-        raise InvalidArguments(f"{path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidArguments(f"{path} is not YAML: {error}") from None
-
-
-def _mapping(value: object) -> dict[Any, Any]:
-    return cast("dict[Any, Any]", value) if isinstance(value, dict) else {}
-
-
-def _lower(mapping: dict[Any, Any]) -> dict[str, Any]:
-    return {str(key).lower(): value for key, value in mapping.items()}
+    return Credentials(profile.url, id, secret)

@@ -114,11 +114,13 @@ class Client:
             formats: the formats of the files to make, such as `csv`. Default: those of the server. Other formats of
                 whohas are made when they are downloaded.
             more: further arguments of the report in snake_case or as published: `correlated_only=True` is sent as
-                `correlatedOnly`. Unknown names are sent too. A list of `columns` is sent as one text.
+                `correlatedOnly`. Unknown names are sent too: the server refuses or ignores them, and whohas says which
+                it ignores, as a `ReportWarning`. A list of `columns` is sent as one text.
 
         Raises:
             NotFound: there is no source with that name, or the client may not see it.
-            InvalidArguments: the report takes no source, or an argument is given twice or is wrong.
+            InvalidArguments: the report takes no source, or an argument is given twice or is wrong, or its name is
+                almost that of an option, such as `sorce`.
         """
         run_id = self._perform(self._operations.run(report_type, arguments, source, formats, more))
         return Run(RunSteps(self._protocol, run_id, report_type, self._progress), self._perform)

@@ -64,6 +64,8 @@ ROUTES: Mapping[str, RoutePermission | None] = MappingProxyType(
         "updateTaskStatus": RoutePermission("change the status of a run", (TASKS_WRITE,), REPORT_LEVELS),
         "watchRuns": RoutePermission("watch runs", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
         "watchRun": RoutePermission("watch a run", (SCOPE_READ, SCOPE_MANAGE, TASKS_READ, TASKS_WRITE)),
+        "listRuns": RoutePermission("list runs", (TASKS_READ, TASKS_WRITE)),
+        "getRun": RoutePermission("read a run", (TASKS_READ, TASKS_WRITE)),
         "runStatement": RoutePermission("read the SQL of a run", (SCOPE_READ, SCOPE_MANAGE)),
         "runSummary": RoutePermission("read the summary of a run", (SCOPE_READ, SCOPE_MANAGE)),
         "replayRun": RoutePermission("replay a run", (SCOPE_MANAGE,), REPORT_LEVELS),

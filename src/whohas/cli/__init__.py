@@ -32,7 +32,7 @@ from whohas.cli.runs import cancel, replay, runs, show
 from whohas.cli.schedule import schedule_app
 from whohas.cli.search import search
 from whohas.cli.serve import serve
-from whohas.cli.terminal import is_terminal
+from whohas.cli.terminal import is_terminal, prepare_arguments, prepare_streams
 from whohas.cli.user import user_app
 from whohas.cli.watch import watch
 from whohas.cli.worker import worker
@@ -45,6 +45,7 @@ app = Commands(
     "documentation, and `whohas docs choose` says how a command chooses between this machine and a server.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     # rich prints help and usage errors in boxes of 80 columns, which break long values when a program reads them
     rich_markup_mode="rich" if is_terminal() and is_terminal(stderr=True) else None,
@@ -91,6 +92,8 @@ def main() -> None:
     wrong usage. Other exceptions are bugs and keep their traceback. See `Exit` for all codes.
     """
     restrict_process()
+    prepare_streams()
+    prepare_arguments()
     prepare_completion()
     try:
         _run()
@@ -115,7 +118,9 @@ def main() -> None:
 def _run() -> None:
     try:
         app(prog_name="whohas")
-    except SystemExit:
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer makes an exit with code 1 of it
+            raise end.__context__ from None
         sys.stdout.flush()  # flush now: an error at the interpreter's exit could not be reported any more
         raise
 

@@ -8,37 +8,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from whohas.cli.completions import complete_arguments, complete_reports
 from whohas.errors import InvalidArguments, WrongUsage
 
 if TYPE_CHECKING:
     from whohas.cli.output import OutputTarget
 
 
-def complete_reports(incomplete: str) -> list[tuple[str, str]]:
-    """Return the report types that begin so, each with its name, for shell completion.
-
-    They are in lower case if the beginning is: shells replace a word only by one that begins exactly so.
-    """
-    from whohas.reports import all_reports
-
-    in_lower_case = incomplete != "" and incomplete == incomplete.lower()
-    found = ((one.type.lower() if in_lower_case else one.type, one.name) for one in all_reports().values())
-    return [(type, name) for type, name in found if type.startswith(incomplete)]
-
-
-def complete_formats(incomplete: str) -> list[tuple[str, str]]:
-    """Return the file formats that begin so, each with its description, for shell completion."""
-    from whohas.formats.registry import formats
-
-    return [(one.name, one.doc) for one in formats().values() if one.name.startswith(incomplete.lower())]
-
+_PLACEHOLDERS = {"sourceName": "NAME", "query": "QUERY"}
+"""What stands for the value of an argument in messages; the others are ids."""
 
 ReportArgument = Annotated[
     str,
     typer.Argument(metavar="REPORT", help="The report's type, such as ACCOUNTS.", autocompletion=complete_reports),
 ]
 ArgumentsOption = Annotated[
-    list[str] | None, typer.Option("--arg", "-a", metavar="NAME=VALUE", help="An argument; repeat for more.")
+    list[str] | None,
+    typer.Option(
+        "--arg",
+        "-a",
+        metavar="NAME=VALUE",
+        help="An argument; repeat for more. `whohas reports REPORT` lists them.",
+        autocompletion=complete_arguments,
+    ),
 ]
 
 
@@ -62,9 +54,13 @@ def parse_arguments(texts: Iterable[str], report_type: str) -> dict[str, Any]:
 
     Raises:
         InvalidArguments: a text is not NAME=VALUE, or its value is malformed JSON.
-        WrongUsage: the report has no such argument, but one with a similar name.
+        WrongUsage: the report has no such argument, but one with a similar name; or an argument is given twice.
     """
-    arguments = dict(parse_argument(text) for text in texts)
+    arguments: dict[str, Any] = {}
+    for name, value in map(parse_argument, texts):
+        if name in arguments:
+            raise WrongUsage(f'--arg {name} is given twice. Give it once; a list is written \'["a", "b"]\'.')
+        arguments[name] = value
     for name in arguments:
         _check(name, report_type)
     return arguments
@@ -107,6 +103,20 @@ def check_output_name(report_type: str, arguments: dict[str, Any], to: OutputTar
         to.check(report_type, report.part_names(ReportRequest(report_type, arguments)))
     elif report_type in PUBLISHED_TYPES:
         to.check(report_type, None)
+
+
+def check_required(report_type: str, arguments: dict[str, Any]) -> None:
+    """Check that a report has an argument of which it needs one.
+
+    Raises:
+        WrongUsage: it has none; the message names the options that give them.
+    """
+    from whohas.reports import PUBLISHED_TYPES, missing_argument
+
+    error = missing_argument(report_type, arguments)
+    if error is not None:
+        options = " or ".join(f"--arg {name}={_PLACEHOLDERS.get(name, 'ID')}" for name in PUBLISHED_TYPES[report_type])
+        raise WrongUsage(f"{error.message} Give {options}; `whohas reports {report_type}` describes them.")
 
 
 def _check(name: str, report_type: str) -> None:

@@ -31,7 +31,7 @@ class RunFacts:
         percent: how far it is, 0 to 100.
         rows: the number of rows of its report; None if it has not ended or the server does not say.
         seconds: how long it took; None if it has not ended.
-        to_api: returns the run as the task-status API has it.
+        to_api: returns the run as `GET /whohas/runs/{id}` does; as the task-status API if the server is no whohas.
     """
 
     id: str

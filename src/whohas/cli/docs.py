@@ -64,7 +64,7 @@ def docs(
     name = page.removesuffix(".md").rpartition("/")[2]
     if name not in pages():
         raise NotFound(f"There is no page {page!r}.{did_you_mean(page, pages())} `whohas docs` lists the pages.")
-    text = pages()[name].read_text(encoding="utf-8")
+    text = without_front_matter(pages()[name].read_text(encoding="utf-8"))
     if is_terminal():
         from rich.markdown import Markdown
 
@@ -73,6 +73,15 @@ def docs(
         print(text, end="")
 
 
+def without_front_matter(text: str) -> str:
+    """Return a page without the settings of the documentation site, which it may have between two lines `---`."""
+    if not text.startswith("---\n"):
+        return text
+    _, separator, page = text.removeprefix("---\n").partition("\n---\n")
+    return page.lstrip("\n") if separator else text
+
+
 def _title(name: str) -> str:
-    with pages()[name].open(encoding="utf-8") as file:
-        return file.readline().removeprefix("#").strip()
+    """Return the heading of a page; its name if it has none."""
+    lines = without_front_matter(pages()[name].read_text(encoding="utf-8")).splitlines()
+    return next((line.removeprefix("# ").strip() for line in lines if line.startswith("# ")), name)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from whohas.cli.arguments import complete_reports, parse_report_type
+from whohas.cli.arguments import parse_report_type
 from whohas.cli.commands import Commands
+from whohas.cli.completions import complete_reports
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
 from whohas.cli.printing import Column, print_list, print_object
 from whohas.cli.terminal import without_control_characters

@@ -126,7 +126,9 @@ def _lost(report: LoadReport, check: bool, stopped: bool) -> Iterable[str]:
     for loss in report.losses:
         yield f"  {loss}"
     if report.losses and stopped:
-        yield "If this is right, load again with --accept-loss; the limits are settings (load_rejected_percent, …)."
+        from whohas.ingest import remedies
+
+        yield from remedies(report.losses)
 
 
 def _examples(found: Sequence[Rejection], total: int) -> Iterable[str]:

@@ -89,13 +89,18 @@ class LocalBackend:
 
     def details(self, run_id: str) -> RunDetails:
         from whohas.api.routes.runs import statement_response
+        from whohas.storage import EXTRACT
 
         run = self._runs.get(run_id)
         return RunDetails(
             self._facts(run),
             run.snapshot,
             tuple((message.level.value, message.text) for message in run.messages),
-            tuple(RunFile(artefact.name, artefact.bytes, artefact.sha256) for artefact in run.artefacts),
+            tuple(
+                RunFile(artefact.name, artefact.bytes, artefact.sha256)
+                for artefact in run.artefacts
+                if artefact.format != EXTRACT
+            ),
             statement_response(run, self._runs.record(run)),
         )
 
@@ -137,21 +142,21 @@ class LocalBackend:
         return describe_arguments(arguments, self._source_name)
 
     def _facts(self, run: Run) -> RunFacts:
-        from whohas.api.routes.tasks import task_status
+        from whohas.api.routes.runs import run_details
+        from whohas.cli.values import describe_run_arguments
 
         return RunFacts(
             id=run.id,
             report=run.report_type,
-            # the formats are not shown: the command line always sends them, and `show` lists the files
-            arguments=self.describe({name: one for name, one in run.arguments.items() if name != "selectedFormats"}),
+            arguments=describe_run_arguments(run.arguments, self._source_name),
             state=run.state.value,
             progress=run.progress,
             percent=run.percent,
-            rows=run.rows,
+            rows=run.rows if run.state.is_over else None,
             seconds=None if run.duration is None else run.duration / 1000,
             created=run.created,
             launcher=run.launcher,
-            to_api=lambda: task_status(run).model_dump(mode="json"),
+            to_api=lambda: run_details(run, self._source_names).model_dump(mode="json"),
         )
 
     def _source_name(self, id: str) -> str:

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from whohas.cli.profiles import profiles_path, read_profiles
 from whohas.cli.target import LocalTarget, ServerTarget, choose_target
 from whohas.cli.terminal import single_line
 from whohas.errors import WhohasError, WrongUsage
+from whohas_client.profiles import profiles_path, read_profiles
 
 if TYPE_CHECKING:
     from whohas.cli.backend import Backend
@@ -114,7 +114,7 @@ class Connection:
             self.target.check_credentials()
             hint = "; --local is this machine" if self.target.implied else ""
             self.say(f"server {self.target.url} ({self.target.because}{hint})")
-            with open_remote(self.target) as backend:
+            with open_remote(self.target, self.note) as backend:
                 yield backend
         else:
             from whohas.cli.local import LocalBackend
@@ -144,6 +144,11 @@ class Connection:
         if not self.quiet and not self._is_said:
             print(f"whohas: {single_line(text)}", file=sys.stderr)
         self._is_said = True
+
+    def note(self, text: str) -> None:
+        """Say something about the installation on standard error, unless the command is quiet."""
+        if not self.quiet:
+            print(f"whohas: {single_line(text)}", file=sys.stderr)
 
 
 def on_installation(function: Callable[..., None]) -> Callable[..., None]:

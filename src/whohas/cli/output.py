@@ -11,6 +11,7 @@ from pathlib import Path
 
 from whohas import atomic
 from whohas.errors import WrongUsage
+from whohas.file_modes import keep_mode
 
 _ZIP = ".zip"
 
@@ -24,12 +25,39 @@ class OutputTarget:
         path: a file, a folder, or a device; None for standard output.
         zipped: whether the file name ends in .zip; None if there is no file name (folder, device, standard output).
         writes_in_place: whether to write into the existing file instead of replacing it: a device or a named pipe.
+        is_new_folder: whether the path is a folder that is made when the file is saved.
     """
 
     format: str
     path: Path | None
     zipped: bool | None = None
     writes_in_place: bool = False
+    is_new_folder: bool = False
+
+    def check_writable(self) -> None:
+        """Check, before anything is done, that the file can be saved there. Makes nothing.
+
+        Raises:
+            WrongUsage: the folder is missing, no folder, or not writable; or the device is not writable.
+        """
+        if self.path is None:
+            return
+        if self.writes_in_place:
+            if not os.access(self.path, os.W_OK):
+                raise WrongUsage(f"{self.path} cannot be written: you lack the permission. Choose another output.")
+            return
+        folder = self.path.parent if self.is_new_folder or not self._is_folder else self.path
+        if not folder.exists():
+            raise WrongUsage(
+                f"{self.path} cannot be written: there is no folder {folder}. Make it with `mkdir -p`, or choose "
+                "another output."
+            )
+        if not folder.is_dir():
+            raise WrongUsage(f"{self.path} cannot be written: {folder} is no folder. Choose another output.")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise WrongUsage(
+                f"{self.path} cannot be written: you lack the permission to write to {folder}. Choose another output."
+            )
 
     def check(self, report_type: str, parts: tuple[str, ...] | None) -> None:
         """Check that the output name fits the files that a report makes.
@@ -78,6 +106,7 @@ class OutputTarget:
                     shutil.copyfileobj(source, to)
                 return self.path
         to = self.path / file.name if self._is_folder else self.path
+        keep_mode(file, to)
         atomic.publish(
             file, to, sync=False
         )  # not synced: that takes long for a large file, and the file can be downloaded again
@@ -97,7 +126,7 @@ class OutputTarget:
 
     @property
     def _is_folder(self) -> bool:
-        return self.path is not None and self.path.is_dir()
+        return self.path is not None and (self.is_new_folder or self.path.is_dir())
 
     def _name(self, ending: str) -> str:
         assert self.path is not None
@@ -110,14 +139,14 @@ class OutputTarget:
 
 
 def parse_output(given: str | None, format: str | None) -> OutputTarget:
-    """Parse the options `--output` and `--format`; a folder whose name ends with / is created.
+    """Parse the options `--output` and `--format`. A folder whose name ends with / is made when a file is saved.
 
     Args:
         given: a file, a folder, `-` for standard output, or None for the current folder.
         format: the format; None to derive it from the extension of the file, or else `csv`.
 
     Raises:
-        WrongUsage: the format or the extension is unknown, or they contradict each other.
+        WrongUsage: the output is empty, the format or the extension is unknown, or they contradict each other.
     """
     from whohas.formats.registry import formats
 
@@ -127,12 +156,13 @@ def parse_output(given: str | None, format: str | None) -> OutputTarget:
             raise WrongUsage(f"There is no format {format.upper()[:40]!r}. The formats are: {', '.join(formats())}.")
     if given in ("-", "/dev/stdout"):
         return OutputTarget(format or "csv", None)
+    if given is not None and not given.strip():
+        raise WrongUsage("--output is empty. Name a file or a folder, or leave it out for the current folder.")
     path = Path(given or ".")
     if path.is_dir():
         return OutputTarget(format or "csv", path)
     if given and given.endswith(("/", os.sep)):
-        path.mkdir(parents=True, exist_ok=True)
-        return OutputTarget(format or "csv", path)
+        return OutputTarget(format or "csv", path, is_new_folder=True)
     if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
         return OutputTarget(format or "csv", path, writes_in_place=True)
     name = path.name.lower()

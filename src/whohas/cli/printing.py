@@ -3,8 +3,8 @@
 A command describes each value once, as a `Column`; the three forms follow from it:
 
 - **Table.** Times are in the time zone of the installation, booleans are `yes` and `no`, numbers have separators. On a
-  terminal, ids of runs are shortened, and columns that do not fit are left out, the least important ones first.
-  Elsewhere each row is one line. Columns without any value are left out.
+  terminal, ids of runs are shortened, and columns that do not fit are left out, the least important ones first; stderr
+  names them. Elsewhere each row is one line with every column. Columns without any value are left out.
 - **JSON.** The object of the HTTP API where there is one, otherwise an object with the names of the columns. It is
   indented on a terminal, and on one line elsewhere.
 - **CSV.** A header with the names of the columns and RFC 4180 quoting. Times are in UTC, booleans are `true` and
@@ -176,6 +176,13 @@ def _print_table(items: Sequence[T], columns: Sequence[Column[T]], zone: str) ->
     kept = _fitting(labels, rows, columns, console().width)
     whole = [position for position, number in enumerate(kept) if columns[number].is_id or columns[number].is_whole]
     print_table([labels[number] for number in kept], [[row[number] for number in kept] for row in rows], whole)
+    if dropped := [label for number, label in enumerate(labels) if number not in kept]:
+        sys.stdout.flush()
+        print(
+            f"Left out, because the terminal is too narrow: {', '.join(dropped)}. A wider one shows them, and so does "
+            "-o csv.",
+            file=sys.stderr,
+        )
 
 
 def _fitting(

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from whohas.cli.backend import RunDetails, RunFacts, RunFile, SearchHits, SearchQuestion
-from whohas.cli.values import describe_arguments, parse_time
+from whohas.cli.values import describe_arguments, describe_run_arguments, parse_time
 from whohas.errors import NotFound, Unavailable, WhohasError, WrongUsage
 
 if TYPE_CHECKING:
@@ -31,25 +32,34 @@ _RUNS = "/whohas/runs"
 _SCHEDULES = "/whohas/schedules"
 _PAGE = 250
 """Tasks on a page; the published API allows no more."""
+_WITHOUT_RUNS = (
+    "The server has only the published tasks of runs: rows of lists, arguments but the source, and files are not known."
+)
 _STATES = {"SUCCESS": "succeeded", "WARNING": "warned", "ERROR": "failed", "TERMINATED": "cancelled"}
 """The state of a run by the completion status of its task."""
 
 
 @contextmanager
-def open_remote(target: ServerTarget) -> Generator[RemoteBackend]:
-    """Yield the backend of a server; close its connections at the end of the context."""
+def open_remote(target: ServerTarget, note: Callable[[str], None]) -> Generator[RemoteBackend]:
+    """Yield the backend of a server; close its connections at the end of the context.
+
+    Args:
+        note: tells the user what the server does not say.
+    """
     from whohas.settings import load_settings
     from whohas_client import Client
 
     with Client(target.url, target.client_id, target.client_secret) as client:
-        yield RemoteBackend(client, load_settings().time_zone)
+        yield RemoteBackend(client, load_settings().time_zone, note)
 
 
 class RemoteBackend:
     """The backend of a server; see `Backend` for its methods."""
 
-    def __init__(self, client: Client, zone: str) -> None:
+    def __init__(self, client: Client, zone: str, note: Callable[[str], None]) -> None:
         self._client = client
+        self._note = note
+        self._has_runs = True
         self.zone = zone
 
     def working(self) -> AbstractContextManager[None]:
@@ -81,26 +91,36 @@ class RemoteBackend:
         while len(found) < limit:
             size = min(_PAGE, limit - len(found))
             query = {"limit": str(size), "offset": str(len(found)), **({"filters": filters} if filters else {})}
-            page = [_facts(task) for task in self._json("GET", _TASKS, query)]
+            page = [_facts(run) for run in self._runs("", query)]
             found += page
             if len(page) < size:
                 break
+        if found and not self._has_runs:
+            self._note(_WITHOUT_RUNS)
         return found
 
     def run(self, run_id: str) -> RunFacts:
-        return _facts(self._json("GET", f"{_TASKS}/{quote(run_id, safe='')}"))
+        return _facts(self._runs(f"/{quote(run_id, safe='')}"))
 
     def details(self, run_id: str) -> RunDetails:
-        task = self._json("GET", f"{_TASKS}/{quote(run_id, safe='')}")
-        result = self._client.result(run_id)
+        run = self._runs(f"/{quote(run_id, safe='')}")
+        facts = _facts(run)
+        if self._has_runs:
+            snapshot = run["snapshot"]
+            files = [RunFile(one["name"], one["bytes"], one["sha256"]) for one in run["files"]]
+        else:
+            self._note(_WITHOUT_RUNS)
+            result = self._client.result(run_id)
+            facts, snapshot = replace(facts, rows=result.rows), result.snapshot
+            files = [RunFile(format) for format in result.availableFormats or ()]
         statement: Mapping[str, Any] = {}
         with suppress(NotFound):  # a server that is not whohas has no such route
             statement = self._json("GET", f"{_RUNS}/{quote(run_id, safe='')}/statement", accept="application/json")
         return RunDetails(
-            _facts(task, result.rows),
-            result.snapshot,
-            tuple((one["type"], (one["localizedText"] or {}).get("message") or "") for one in task["messages"]),
-            tuple(RunFile(format) for format in result.availableFormats or ()),
+            facts,
+            snapshot,
+            tuple((one["type"], (one["localizedText"] or {}).get("message") or "") for one in run["messages"]),
+            tuple(files),
             statement,
         )
 
@@ -170,6 +190,18 @@ class RemoteBackend:
     def describe(self, arguments: Mapping[str, Any]) -> str:
         return describe_arguments(arguments, lambda id: id)
 
+    def _runs(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """Return runs from the route of whohas, or their tasks from a server that has no such route."""
+        if self._has_runs:
+            try:
+                return self._json("GET", f"{_RUNS}{path}", query)
+            except NotFound:
+                # either there is no such run, or this is no whohas; the published route tells
+                tasks = self._json("GET", f"{_TASKS}{path}", query)
+                self._has_runs = False
+                return tasks
+        return self._json("GET", f"{_TASKS}{path}", query)
+
     def _json(
         self,
         method: str,
@@ -195,23 +227,27 @@ def _schedule(which: str) -> str:
     return f"{_SCHEDULES}/{quote(which, safe='')}"
 
 
-def _facts(task: Mapping[str, Any], rows: int | None = None) -> RunFacts:
-    """Return a task of the task-status API as a run.
-
-    Args:
-        rows: the number of its rows, which a task does not have.
-    """
-    launched, completed = parse_time(task["launched"]), parse_time(task["completed"])
+def _facts(task: Mapping[str, Any]) -> RunFacts:
+    """Return a run of whohas, or a task of the task-status API, which has neither rows nor arguments."""
+    launched, completed = parse_time(task.get("launched")), parse_time(task.get("completed"))
+    seconds = (completed - launched).total_seconds() if completed and launched else None
     target = task.get("target") or {}
+    if "arguments" in task:
+        names = {target["id"]: target["name"]} if target else {}
+        arguments = describe_run_arguments(task["arguments"], lambda id: str(names.get(id, id)))
+    else:
+        arguments = f"source name: {target['name']}" if target.get("name") else ""
+    if task.get("duration") is not None:
+        seconds = task["duration"] / 1000
     return RunFacts(
         id=task["id"],
         report=(task.get("taskDefinitionSummary") or {}).get("id") or task["uniqueName"],
-        arguments=f"source name: {target['name']}" if target.get("name") else "",
-        state=_state(task, launched),
+        arguments=arguments,
+        state=task.get("state") or _state(task, launched),
         progress=task.get("progress") or "",
         percent=task.get("percentComplete") or 0,
-        rows=rows,
-        seconds=(completed - launched).total_seconds() if completed and launched else None,
+        rows=task.get("rows"),
+        seconds=seconds,
         created=datetime.fromisoformat(task["created"]),
         launcher=task["launcher"],
         to_api=lambda: dict(task),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from whohas.cli.arguments import ReportArgument, parse_report_type
@@ -14,6 +15,7 @@ from whohas.cli.terminal import console, is_terminal, print_table, single_line
 from whohas.errors import InvalidArguments
 
 if TYPE_CHECKING:
+    from whohas.engine.statement import ResultColumn
     from whohas.reports.base import Report
 
 reports_app = Commands(
@@ -25,10 +27,16 @@ reports_app = Commands(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A report, and whether it is switched off here; None if that is not known."""
+    """A report of an installation.
+
+    Attributes:
+        is_off: whether it is switched off; None if that is not known.
+        sources: the columns that it has in addition for a source, by the source's name.
+    """
 
     report: Report
-    is_off: bool | None
+    is_off: bool | None = None
+    sources: Mapping[str, tuple[ResultColumn, ...]] = field(default_factory=dict[str, "tuple[ResultColumn, ...]"])
 
 
 _COLUMNS: tuple[Column[_Entry], ...] = (
@@ -37,7 +45,7 @@ _COLUMNS: tuple[Column[_Entry], ...] = (
         lambda one: f"{one.report.type}{' (switched off)' if one.is_off else ''}", is_key=True, is_whole=True,
     ),
     Column("description", "What it answers", lambda one: one.report.description, is_key=True),
-    Column("arguments", "Arguments", lambda one: list(one.report.arguments)),
+    Column("arguments", "Arguments", lambda one: list(one.report.accepted_arguments)),
     Column("columns", "Columns", lambda one: [column.name for column in one.report.columns], is_exact=True),
     Column("off", "Off", lambda one: one.is_off, is_exact=True),
 )  # fmt: skip
@@ -81,8 +89,13 @@ def show(connection: Connection, report_type: ReportArgument, output: OutputOpti
     if output is OutputFormat.JSON:
         print_json(_to_json(entry))
     elif output is OutputFormat.CSV:
-        columns = entry.report.columns
-        print_csv(("column", "type", "meaning"), ([column.name, column.type, column.doc] for column in columns))
+        rows = [[column.name, column.type, column.doc] for column in entry.report.columns]
+        rows += [
+            [column.name, column.type, f"The attribute {column.label} of the source {source}."]
+            for source, columns in entry.sources.items()
+            for column in columns
+        ]
+        print_csv(("column", "type", "meaning"), rows)
     else:
         _describe(entry)
 
@@ -124,9 +137,19 @@ def _entries(connection: Connection) -> list[_Entry]:
     known = reports.all_reports().values()
     if isinstance(connection.target, ServerTarget):
         connection.say("reports of this version of whohas; a server does not list its own")
-        return [_Entry(report, None) for report in known]
+        return [_Entry(report) for report in known]
+    from whohas.warehouse.catalog import read_catalog
+
     with connection.open_local() as services:
-        return [_Entry(report, services.runs.is_report_disabled(report.type)) for report in known]
+        sources = read_catalog(services.warehouse.snapshot()).sources
+        return [
+            _Entry(
+                report,
+                services.runs.is_report_disabled(report.type),
+                {one.name: report.source_columns(one) for one in sources} if report.source_columns is not None else {},
+            )
+            for report in known
+        ]
 
 
 def _to_json(entry: _Entry) -> dict[str, Any]:
@@ -136,9 +159,10 @@ def _to_json(entry: _Entry) -> dict[str, Any]:
         "name": report.name,
         "description": report.description,
         "off": entry.is_off,
-        "arguments": [{"name": name, "description": text} for name, text in report.arguments.items()],
+        "arguments": [{"name": name, "description": text} for name, text in report.accepted_arguments.items()],
         "fileArguments": [{"name": name, "description": text} for name, text in _file_arguments().items()],
         "columns": [{"name": one.name, "type": one.type, "description": one.doc} for one in report.columns],
+        "sourceColumns": {source: [one.name for one in columns] for source, columns in entry.sources.items()},
     }
 
 
@@ -147,14 +171,21 @@ def _describe(entry: _Entry) -> None:
     print(f"{report.type}{' (switched off)' if entry.is_off else ''}: {report.name}")
     _paragraph(report.description)
     print(f"\nArguments (whohas run {report.type} --arg NAME=VALUE)")
-    _definitions(list(report.arguments.items()) or [("", "none of its own")])
+    _definitions(list(report.accepted_arguments.items()))
     print("\nArguments of its files")
     _definitions(list(_file_arguments().items()))
     print("\nColumns")
     if report.columns:
         print_table(("Column", "Type", "Meaning"), [(one.name, one.type, one.doc) for one in report.columns], (0, 1))
     else:
-        _paragraph("Those that its arguments name.")
+        _paragraph("Those that its arguments name: `whohas docs search-fields` lists the fields.")
+    if report.source_columns is not None:
+        print("\nFurther columns, for the attributes of the source")
+        if entry.sources:
+            rows = [(name, ", ".join(one.name for one in columns)) for name, columns in entry.sources.items()]
+            print_table(("Source", "Columns"), rows, (0,))
+        else:
+            _paragraph("The sources are not known here.")
 
 
 def _file_arguments() -> dict[str, str]:

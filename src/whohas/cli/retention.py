@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from whohas.cli.completions import complete_runs
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
 from whohas.cli.printing import Column, print_list
 from whohas.cli.terminal import single_line, without_control_characters
@@ -15,7 +16,9 @@ from whohas.plurals import pluralize
 if TYPE_CHECKING:
     from whohas.retention.service import LegalHold, Removed
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.", autocompletion=complete_runs)
+]
 
 
 @on_this_machine

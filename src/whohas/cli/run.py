@@ -15,10 +15,11 @@ from whohas.cli.arguments import (
     ArgumentsOption,
     ReportArgument,
     check_output_name,
-    complete_formats,
+    check_required,
     parse_arguments,
     parse_report_type,
 )
+from whohas.cli.completions import complete_formats, complete_runs
 from whohas.cli.options import Connection, on_installation
 from whohas.cli.output import OutputTarget
 from whohas.cli.output import parse_output as output_of
@@ -42,7 +43,10 @@ _FORMAT = Annotated[
 _OUTPUT = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", metavar="PATH", help="The file to save, or a folder; - prints it. A zip ends in .zip."
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="The file to save, which is replaced if it exists, or a folder; - prints it. A zip ends in .zip.",
     ),
 ]
 
@@ -60,7 +64,8 @@ def run(
 ) -> None:
     """Run a report and save its file. Ctrl-C cancels the run.
 
-    `whohas reports` lists the reports, and `whohas reports ACCOUNTS` the arguments of one.
+    `whohas reports` lists the reports, and `whohas reports ACCOUNTS` the arguments of one. Only you can read a new
+    file; a file that is replaced keeps its permissions.
 
     Examples:
         whohas run ACCOUNTS --arg sourceName="Active Directory" -o accounts.csv
@@ -72,18 +77,20 @@ def run(
     arguments = parse_arguments(arg or (), report_type)
     to = output_of(output, format)
     check_output_name(report_type, arguments, to)
+    check_required(report_type, arguments)
+    to.check_writable()
     with connection.open() as backend, backend.working():
         started = time.monotonic()
         run_id = backend.start(report_type, {"selectedFormats": [to.format.upper()], **arguments})
         try:
             result = _watch(backend, run_id, quiet)
-            if result.status not in ("SUCCESS", "WARNING"):
-                raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
-            saved = _save(backend, run_id, report_type, to)
         except KeyboardInterrupt:
             _cancel(backend, run_id)
-            print("Cancelled.", file=sys.stderr)
+            print(f"The run {run_id} is cancelled.", file=sys.stderr)
             raise
+        if result.status not in ("SUCCESS", "WARNING"):
+            raise WhohasError(f"The run {run_id} ended as {result.status}. {_texts(result)}".strip())
+        saved = _save(backend, run_id, report_type, to)
     for message in result.messages:
         print(without_control_characters(f"{message.type}: {message.localizedText}"), file=sys.stderr)
     if (more := (result.messageCount or 0) - len(result.messages)) > 0:
@@ -95,7 +102,10 @@ def run(
 @on_installation
 def download(
     connection: Connection,
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")],
+    run_id: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Its id, or the beginning of it.", autocompletion=complete_runs),
+    ],
     output: _OUTPUT = None,
     format: _FORMAT = None,
 ) -> None:
@@ -106,6 +116,7 @@ def download(
         whohas download 3f2a --format xlsx -o reports/
     """
     to = output_of(output, format)
+    to.check_writable()
     with connection.open() as backend:
         run_id = backend.id_of(run_id)
         saved = _save(backend, run_id, f"The run {run_id}", to)
@@ -146,12 +157,15 @@ def _save(backend: Backend, run_id: str, report_type: str, to: OutputTarget) -> 
         Unavailable: the target cannot be written.
     """
     try:
-        if to.folder is not None:
-            to.folder.mkdir(parents=True, exist_ok=True)
+        if to.is_new_folder and to.folder is not None:
+            to.folder.mkdir(exist_ok=True)
         # a temporary folder on the target's file system, so that the file can be renamed atomically
         with TemporaryDirectory(dir=to.folder, prefix=".whohas-") as folder:
             file, zipped = backend.download(run_id, to.format, Path(folder), to.file_name)
             return to.save(file, zipped, report_type)
+    except KeyboardInterrupt:
+        print(f"Nothing was saved. The run {run_id} keeps its file: whohas download {run_id}", file=sys.stderr)
+        raise
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -10,13 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from whohas.cli.backend import RunDetails, RunFacts
+from whohas.cli.completions import complete_runs
 from whohas.cli.exits import ExitCode
 from whohas.cli.options import Connection, JsonOption, OutputFormat, OutputOption, on_installation, output_format
 from whohas.cli.printing import Column, print_csv, print_json, print_list
 from whohas.cli.terminal import is_terminal, without_control_characters
 from whohas.cli.values import format_time
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.")]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="Its id, or the beginning of it.", autocompletion=complete_runs)
+]
 
 _COLUMNS: tuple[Column[RunFacts], ...] = (
     Column("id", "Run", lambda run: run.id, is_id=True, is_key=True),
@@ -43,7 +46,7 @@ def runs(
     output: OutputOption = OutputFormat.TABLE,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the newest runs. JSON has them as the task-status API does.
+    """Print the newest runs. JSON has them as `GET /whohas/runs` does.
 
     Examples:
         whohas runs
@@ -74,8 +77,7 @@ def show(
 ) -> None:
     """Print a run: its arguments, state, files, digests, and the SQL that produced its rows.
 
-    JSON has the run as the task-status API does, with its `snapshot`, `rows`, `files` and `statement` in addition. CSV
-    has one line for each file.
+    JSON has the run as `GET /whohas/runs/{id}` does, and its `statement`. CSV has one line for each file.
 
     Examples:
         whohas show 3f2a
@@ -144,7 +146,7 @@ def _state(run: RunFacts) -> str:
 def _to_json(details: RunDetails) -> dict[str, Any]:
     files = [{"name": file.name, "bytes": file.bytes, "sha256": file.sha256 or None} for file in details.files]
     more = {"snapshot": details.snapshot, "rows": details.facts.rows, "files": files, "statement": details.statement}
-    return {**details.facts.to_api(), **more}
+    return {**more, **details.facts.to_api()}
 
 
 def _print_files(details: RunDetails) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from whohas.cli.arguments import ArgumentsOption, ReportArgument, parse_arguments, parse_report_type
+from whohas.cli.arguments import ArgumentsOption, ReportArgument, check_required, parse_arguments, parse_report_type
 from whohas.cli.commands import Commands
+from whohas.cli.completions import complete_schedules
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_installation
 from whohas.cli.printing import Column, print_list, print_object
 from whohas.cli.terminal import without_control_characters
@@ -21,7 +22,9 @@ schedule_app = Commands(
     no_args_is_help=True, help="Schedules: start reports periodically, at the times of a cron expression."
 )
 
-ScheduleArgument = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its name or id.")]
+ScheduleArgument = Annotated[
+    str, typer.Argument(metavar="SCHEDULE", help="Its name or id.", autocompletion=complete_schedules)
+]
 
 _Schedule = Mapping[str, Any]
 
@@ -47,6 +50,7 @@ def add(
     """
     report_type = parse_report_type(report_type)
     arguments = parse_arguments(arg or (), report_type)
+    check_required(report_type, arguments)
     with connection.open() as backend:
         made = backend.add_schedule(name, report_type, arguments, cron, zone, launcher)
     print(without_control_characters(f"{made['name']} runs {made['reportType']} next at {_next(made)}."))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.backend import SearchHits, SearchQuestion
+from whohas.cli.completions import complete_fields, complete_indices
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_installation
 from whohas.cli.printing import Column, print_csv, print_json, print_list
 from whohas.cli.target import ServerTarget
@@ -22,20 +23,17 @@ if TYPE_CHECKING:
 _COLUMNS = 6
 
 
-def _complete_indices(incomplete: str) -> list[str]:
-    from whohas.search.fields import INDICES
-
-    return [name for name in INDICES if name.startswith(incomplete)]
-
-
 @on_installation
 def search(
     connection: Connection,
     query: Annotated[str, typer.Argument(help="The query, such as 'attributes.city:London'.")],
     index: Annotated[
-        str, typer.Option("--index", "-i", help="The index to search.", autocompletion=_complete_indices)
+        str, typer.Option("--index", "-i", help="The index to search.", autocompletion=complete_indices)
     ] = "identities",
-    columns: Annotated[str, typer.Option("--columns", "-c", help="Columns to show, separated by commas.")] = "",
+    columns: Annotated[
+        str,
+        typer.Option("--columns", "-c", help="Columns to show, separated by commas.", autocompletion=complete_fields),
+    ] = "",
     sort: Annotated[str, typer.Option("--sort", "-s", help="Fields to sort by, - before one for descending.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")] = 20,
     explain: Annotated[
@@ -77,7 +75,7 @@ def search(
         if explain:
             raise WrongUsage("--explain works on this machine only; give --local with it.")
         with connection.open() as backend:
-            _show(backend.search(question), output, bool(shown))
+            _show(backend.search(question), question, output, bool(shown))
         return
     # searched without the services: this needs no database, and works in a home folder that is read-only
     from whohas.cli.local import search_locally
@@ -87,10 +85,10 @@ def search(
     if explain:
         _explain(question, settings)
     else:
-        _show(search_locally(question, settings), output, bool(shown))
+        _show(search_locally(question, settings), question, output, bool(shown))
 
 
-def _show(hits: SearchHits, output: OutputFormat, are_columns_named: bool) -> None:
+def _show(hits: SearchHits, question: SearchQuestion, output: OutputFormat, are_columns_named: bool) -> None:
     """Print the hits; columns that the user did not name are left out where they do not fit the terminal."""
     _print_notes(hits.notes)
     if output is OutputFormat.JSON:
@@ -106,6 +104,10 @@ def _show(hits: SearchHits, output: OutputFormat, are_columns_named: bool) -> No
             print_list(OutputFormat.TABLE, hits.rows, columns, empty="")
         shown = len(hits.rows)
         print(f"{hits.total:,} found" + (f", the first {shown:,} shown" if shown < hits.total else ""))
+    if hits.total == 0:
+        from whohas.search.hints import no_hit_hints
+
+        _print_notes(no_hit_hints(question.query, question.index))
 
 
 def _print_notes(notes: Iterable[str]) -> None:

@@ -11,10 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from whohas.cli.profiles import Profile, Profiles, read_profiles
 from whohas.errors import InvalidArguments, WrongUsage
+from whohas_client.profiles import (
+    ID_VARIABLE,
+    SECRET_VARIABLE,
+    URL_VARIABLE,
+    Profile,
+    Profiles,
+    environment_credentials,
+    is_address,
+    read_profiles,
+)
 
-_URL, _ID, _SECRET = "SAIL_BASE_URL", "SAIL_CLIENT_ID", "SAIL_CLIENT_SECRET"
 HOME = "WHOHAS_HOME"
 
 
@@ -45,8 +53,9 @@ class ServerTarget:
         if self.client_id and self.client_secret:
             return
         raise InvalidArguments(
-            f"There are no credentials for the server {self.url} ({self.because}). Set {_ID} and {_SECRET} in the "
-            f"environment, or clientid and clientsecret of its profile in ~/.sailpoint/config.yaml. On the server, "
+            f"There are no credentials for the server {self.url} ({self.because}). Set {ID_VARIABLE} and "
+            f"{SECRET_VARIABLE} in the environment, or clientid and clientsecret of its profile in "
+            "~/.sailpoint/config.yaml. On the server, "
             "`whohas client create NAME --level REPORT_ADMIN --scope sp:report:manage` makes them."
         )
 
@@ -89,43 +98,36 @@ def choose_target(
     if server is not None:
         return _server(server, "--server", environ, config)
     if profile is not None:
-        return _named_profile(profile, environ, read_profiles(config))
-    if environ.get(_URL):
-        return _server(environ[_URL], _URL, environ, config)
+        return _named_profile(profile, environ, _profiles(config))
+    if environ.get(URL_VARIABLE):
+        return _server(environ[URL_VARIABLE], URL_VARIABLE, environ, config)
     if environ.get(HOME):
         return LocalTarget()
-    return _active_profile(environ, read_profiles(config))
+    return _active_profile(environ, _profiles(config))
+
+
+def _profiles(config: Path) -> Profiles:
+    """Read the file with profiles; errors say how to do without it."""
+    try:
+        return read_profiles(config)
+    except InvalidArguments as error:
+        raise InvalidArguments(f"{error.message} Or name the installation with --server or --local.") from None
 
 
 def _server(url: str, because: str, environ: Mapping[str, str], config: Path) -> ServerTarget:
-    if not url.startswith(("http://", "https://")):
-        raise WrongUsage(f"{because} is {url!r}. The address of a server begins with http:// or https://.")
+    if not is_address(url):
+        raise WrongUsage(
+            f"{because} is {url!r}, which is no address of a server. It is like https://reports.example.com."
+        )
     url = url.rstrip("/")
-    id, secret = _from_environment(url, environ)
+    id, secret = environment_credentials(url, environ)
     if not (id and secret):
-        profiles = read_profiles(config)
-        for one in sorted(profiles.by_name.values(), key=lambda one: one.name != profiles.active):
-            if one.url == url and one.has_credentials:
-                return ServerTarget(url, one.client_id, one.client_secret, because)
+        id, secret = _profiles(config).server_credentials(url, environ)
     return ServerTarget(url, id, secret, because)
 
 
-def _from_environment(url: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Return id and secret from the environment; empty if they belong to another server, which `SAIL_BASE_URL` names.
-
-    A secret is thereby never sent to a server that it was not made for.
-    """
-    owner = environ.get(_URL, "").rstrip("/")
-    if owner and owner != url:
-        return "", ""
-    return environ.get(_ID, ""), environ.get(_SECRET, "")
-
-
 def _named_profile(name: str, environ: Mapping[str, str], profiles: Profiles) -> ServerTarget:
-    found = profiles.by_name.get(name.lower())
-    if found is None:
-        known = ", ".join(profiles.by_name) or "none"
-        raise InvalidArguments(f"There is no profile {name!r} in {profiles.path}. The profiles are: {known}.")
+    found = profiles.find(name)
     if not found.url:
         raise InvalidArguments(f"The profile {found.name} in {profiles.path} has no baseurl. Add it, or give --server.")
     return _of_profile(found, environ, implied=False)
@@ -142,7 +144,5 @@ def _active_profile(environ: Mapping[str, str], profiles: Profiles) -> ServerTar
 
 
 def _of_profile(profile: Profile, environ: Mapping[str, str], *, implied: bool) -> ServerTarget:
-    id, secret = profile.client_id, profile.client_secret
-    if not profile.has_credentials:
-        id, secret = _from_environment(profile.url, environ)
+    id, secret = profile.credentials(environ)
     return ServerTarget(profile.url, id, secret, f"profile {profile.name}", implied)

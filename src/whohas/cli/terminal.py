@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +29,39 @@ def single_line(text: str) -> str:
 
 def is_terminal(*, stderr: bool = False) -> bool:
     """Return whether stdout (or stderr) is a terminal; environment variables are ignored."""
-    return (sys.stderr if stderr else sys.stdout).isatty()
+    stream = sys.stderr if stderr else sys.stdout
+    return stream is not None and stream.isatty()  # None: the process was started with the stream closed
+
+
+def prepare_streams() -> None:
+    """Make standard output and standard error accept every text, whatever the locale.
+
+    Programs and files get UTF-8. A terminal gets its own encoding, with `?` for a character that it does not have. A
+    stream that was closed before the process started takes what is written to it, and drops it.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape" if name == "stdout" else "replace")
+
+
+def prepare_arguments() -> None:
+    """Read arguments of the command line as UTF-8 where the locale cannot, such as `São Paulo` in the locale C.
+
+    Bytes that are not UTF-8 stay as Python has them: they may be the name of a file.
+    """
+    for position, text in enumerate(sys.argv):
+        if not text.isascii():
+            with suppress(UnicodeDecodeError, UnicodeEncodeError):
+                text.encode("utf-8", "strict")
+                continue
+            with suppress(UnicodeDecodeError):
+                sys.argv[position] = os.fsencode(text).decode("utf-8")
 
 
 def console(*, stderr: bool = False) -> Console:

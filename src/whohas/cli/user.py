@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from whohas.cli.commands import Commands
+from whohas.cli.completions import complete_sources
 from whohas.cli.options import Connection, OutputFormat, OutputOption, on_this_machine
 from whohas.cli.printing import Column, print_list
 from whohas.cli.terminal import without_control_characters
@@ -45,7 +46,11 @@ Levels = Annotated[
 ]
 Sources = Annotated[
     list[str] | None,
-    typer.Option("--source", help="The id or name of a source that a SOURCE_ADMIN is restricted to; may be repeated."),
+    typer.Option(
+        "--source",
+        help="The id or name of a source that a SOURCE_ADMIN is restricted to; may be repeated.",
+        autocompletion=complete_sources,
+    ),
 ]
 Password = Annotated[
     bool,

@@ -30,6 +30,15 @@ def describe_arguments(arguments: Mapping[str, Any], source_name: Callable[[str]
     return describe(shown) if shown else ""
 
 
+def describe_run_arguments(arguments: Mapping[str, Any], source_name: Callable[[str], str]) -> str:
+    """Return the arguments of a run for people, as `describe_arguments` does.
+
+    The formats are left out: the command line always sends them, and `whohas show` lists the files.
+    """
+    shown = {name: value for name, value in arguments.items() if name != "selectedFormats"}
+    return describe_arguments(shown, source_name)
+
+
 def parse_time(text: str | None) -> datetime | None:
     """Return a time of the HTTP API; None for null."""
     return None if text is None else datetime.fromisoformat(text)

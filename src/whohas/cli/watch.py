@@ -9,6 +9,7 @@ import typer
 
 from whohas import timeouts
 from whohas.cli.backend import RunFacts
+from whohas.cli.completions import complete_runs
 from whohas.cli.options import Connection, on_installation
 from whohas.cli.terminal import console, is_terminal, single_line
 from whohas.errors import WhohasError
@@ -22,7 +23,12 @@ _NONE = "No active runs."
 def watch(
     connection: Connection,
     run_id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="Its id, or the beginning of it; without one, all active runs.")
+        str | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Its id, or the beginning of it; without one, all active runs.",
+            autocompletion=complete_runs,
+        ),
     ] = None,
 ) -> None:
     """Show the progress of a run, or of all active runs, until they have ended.

@@ -1,8 +1,8 @@
 """Request and response bodies of the published Reports Data Extraction API, as Pydantic models without behaviour.
 
-`reports` has the enumerations of the report operations, `tasks` the bodies of the task-status API, `tokens` those of
-the OAuth endpoints, `errors` those of error responses. Bodies that the client parses too are in
-`whohas_client.contract`. Field names are the contract's, in camelCase.
+`reports` has the enumerations of the report operations, `tasks` the bodies of the task-status API, `runs` those of
+whohas's own routes of runs, `tokens` those of the OAuth endpoints, `errors` those of error responses. Bodies that the
+client parses too are in `whohas_client.contract`. Field names are the contract's, in camelCase.
 """
 
 from whohas.contract.errors import ErrorMessage, ErrorResponse, TokenError, TooManyRequests

@@ -17,7 +17,7 @@ The modules, in the order in which a load uses them::
     guard      stops a load that would lose more data than the limits allow
 """
 
-from whohas.ingest.guard import GuardLimits, LoadStopped
+from whohas.ingest.guard import GuardLimits, LoadStopped, remedies
 from whohas.ingest.load import load
 from whohas.ingest.report import FileCount, LoadProgress, LoadReport, Loss, Rejection, SourceCount, TableCount
 
@@ -32,4 +32,5 @@ __all__ = [
     "SourceCount",
     "TableCount",
     "load",
+    "remedies",
 ]

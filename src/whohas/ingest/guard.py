@@ -80,9 +80,26 @@ class LoadStopped(WhohasError):
         super().__init__(
             "The load was stopped to protect data, and nothing was published: "
             + "; ".join(map(str, report.losses))
-            + ". If this is right, load again with --accept-loss."
+            + f". {' '.join(remedies(report.losses))}"
         )
         self.report = report
+
+
+_REMEDIES = {
+    "removed": "Rows that a new file lacks are removed: check that the export is complete.",
+    "rejected": "Correct the rows that cannot be loaded, or the mapping.",
+    "unreadable": "Correct the cells that cannot be read, or how the mapping reads their column.",
+}
+"""What to do about a loss, by its kind."""
+
+
+def remedies(losses: Iterable[Loss]) -> tuple[str, ...]:
+    """Return sentences that say what to do about losses beyond the limits."""
+    kinds = {loss.kind for loss in losses}
+    return (
+        *(text for kind, text in _REMEDIES.items() if kind in kinds),
+        "If the loss is right, load again with --accept-loss. `whohas docs load` explains the limits.",
+    )
 
 
 def losses_beyond_limits(
@@ -162,7 +179,7 @@ def _removed(reading: ReadPipeline, load: Load, changes: Iterable[TableChange], 
             total = totals[partition]
             small = total < limits.small_table_rows
             if small and (count > limits.small_removed or count == total):
-                limit = f"{limits.small_removed} of fewer than {limits.small_table_rows}, and never all"
+                limit = f"{limits.small_removed} where there are fewer than {limits.small_table_rows}, and never all"
             elif not small and 100 * count > limits.removed * total:
                 limit = f"{limits.removed:g} %"
             else:

@@ -132,7 +132,7 @@ class Loss:
 
     def __str__(self) -> str:
         noun = {"rejected": "rows cannot be loaded", "unreadable": "filled cells cannot be read"}
-        what = noun.get(self.kind, "keys would be removed")
+        what = noun.get(self.kind, "rows are in no file of this load and would be removed")
         share = f"{100 * self.count / self.total:.3g} %" if self.total else "all"
         examples = f": {'; '.join(self.examples)}" if self.examples else ""
         return f"{self.subject}: {self.count:,} of {self.total:,} {what} ({share}; the limit is {self.limit}){examples}"

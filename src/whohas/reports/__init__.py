@@ -1,7 +1,14 @@
 """The report types, one module each; the registry finds a module by its constant `REPORT`."""
 
 from whohas.reports.base import Plan, Report, ReportRequest
-from whohas.reports.registry import PUBLISHED_TYPES, all_reports, find_report, plan_report, report_type_names
+from whohas.reports.registry import (
+    PUBLISHED_TYPES,
+    all_reports,
+    find_report,
+    missing_argument,
+    plan_report,
+    report_type_names,
+)
 
 __all__ = [
     "PUBLISHED_TYPES",
@@ -10,6 +17,7 @@ __all__ = [
     "ReportRequest",
     "all_reports",
     "find_report",
+    "missing_argument",
     "plan_report",
     "report_type_names",
 ]

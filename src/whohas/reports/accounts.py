@@ -20,7 +20,7 @@ from whohas.reports.summaries import (
     share,
     stale_figure,
 )
-from whohas.warehouse.catalog import Catalog
+from whohas.warehouse.catalog import Catalog, CatalogSource
 
 _COLUMNS = (
     *account_columns("id", "nativeIdentity", "name", "sourceId", "sourceName"),
@@ -69,12 +69,7 @@ MAX_COLUMNS: Final = 16_384
 
 def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     source = sources.find_source(request, "application", catalogue)
-    fixed = {column.name for column in _COLUMNS}
-    # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
-    attributes = [
-        (name, ResultColumn(f"attributes.{name}" if name in fixed else name, "texts", label=name, section="Attributes"))
-        for name in source.account_attributes
-    ]
+    attributes = list(zip(source.account_attributes, _attribute_columns(source), strict=True))
     if wanted := frozenset(column_names(request)):
         attributes = [(name, column) for name, column in attributes if column.name in wanted]
     if (found := len(_COLUMNS) + len(attributes)) > MAX_COLUMNS:
@@ -131,6 +126,16 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     )
 
 
+def _attribute_columns(source: CatalogSource) -> tuple[ResultColumn, ...]:
+    """Return the column of each account attribute of a source, in the order of the attributes."""
+    fixed = {column.name for column in _COLUMNS}
+    # An attribute with the name of a fixed column gets the path that the API uses for it: `attributes.name`.
+    return tuple(
+        ResultColumn(f"attributes.{name}" if name in fixed else name, "texts", label=name, section="Attributes")
+        for name in source.account_attributes
+    )
+
+
 _SUMMARY = SummaryDefinition(
     (
         KeyFigure("accounts", "Accounts", "The accounts of the source.", "count(*)"),
@@ -166,4 +171,5 @@ REPORT = Report(
     columns=_COLUMNS,
     make_plan=_plan,
     summary=_SUMMARY,
+    source_columns=_attribute_columns,
 )

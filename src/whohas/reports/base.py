@@ -6,13 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from whohas.engine.statement import ResultColumn, Statement
 from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.errors import InvalidArguments
 from whohas.search.limits import DEFAULT_LIMITS, SearchLimits
-from whohas.warehouse.catalog import Catalog
+from whohas.warehouse.catalog import Catalog, CatalogSource
+
+COLUMNS_ARGUMENT: Final = "columns"
+
+COLUMNS_DOC: Final = (
+    "The columns of the file, in the order wanted: a text with commas between technical names, or a list. Default: all "
+    "of them. A name that the report does not have gives an empty column and a message."
+)
 
 
 class MessageLevel(StrEnum):
@@ -119,6 +126,8 @@ class Report:
             does not.
         part_names: returns the names of the indices of which its zip has a file each; None for a report that makes no
             zip.
+        source_columns: returns the columns that it has in addition for the attributes of a source; None for a report
+            without such columns.
     """
 
     type: str
@@ -131,6 +140,12 @@ class Report:
     needs_search_index: bool = False
     default_formats: tuple[str, ...] = ()
     part_names: Callable[[ReportRequest], tuple[str, ...]] | None = None
+    source_columns: Callable[[CatalogSource], tuple[ResultColumn, ...]] | None = None
+
+    @property
+    def accepted_arguments(self) -> Mapping[str, str]:
+        """The arguments that it reads and `columns`, which every report accepts, each with its description."""
+        return {**self.arguments, COLUMNS_ARGUMENT: self.arguments.get(COLUMNS_ARGUMENT, COLUMNS_DOC)}
 
 
 @dataclass(frozen=True, slots=True)

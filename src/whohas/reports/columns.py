@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final, cast
+from typing import cast
 
 from whohas.engine.sql import quote_identifier
 from whohas.engine.statement import ResultColumn, Statement, group_title
 from whohas.errors import InvalidArguments
 from whohas.hints import did_you_mean
-from whohas.reports.base import Message, MessageLevel, Plan, ReportRequest
-
-COLUMNS_ARGUMENT: Final = "columns"
-
-COLUMNS_DOC: Final = (
-    "The columns of the file, in the order wanted: a text with commas between technical names, or a list. Default: all "
-    "of them. A name that the report does not have gives an empty column and a message."
-)
+from whohas.reports.base import COLUMNS_ARGUMENT, Message, MessageLevel, Plan, ReportRequest
 
 
 def column_names(request: ReportRequest) -> tuple[str, ...]:

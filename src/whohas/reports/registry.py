@@ -12,7 +12,7 @@ from typing import Any, Final
 import whohas.reports
 from whohas.engine.statement import Statement
 from whohas.engine.summary import EMPTY_SUMMARY
-from whohas.errors import InvalidArguments
+from whohas.errors import InvalidArguments, MissingArgument
 from whohas.hints import closest_match, did_you_mean
 from whohas.reports.base import Plan, Report, ReportRequest
 from whohas.reports.columns import column_names, select_columns
@@ -48,6 +48,23 @@ def report_type_names() -> str:
     return ", ".join(all_reports())
 
 
+def missing_argument(report_type: str, arguments: Mapping[str, Any]) -> MissingArgument | None:
+    """Return the error for a report without any of the arguments of which it needs one; None if it has one.
+
+    Args:
+        report_type: the type; unknown types need no argument.
+        arguments: the arguments as sent.
+    """
+    required = PUBLISHED_TYPES.get(report_type, ())
+    if not required or any(arguments.get(name) not in (None, "") for name in required):
+        return None
+    misspelt = {
+        name: similar for name in arguments if name not in required and (similar := closest_match(name, required))
+    }
+    hint = "".join(f" Did you mean {similar} by {name[:60]}?" for name, similar in misspelt.items())
+    return MissingArgument(f"{report_type} needs the argument {' or '.join(required)}.{hint}")
+
+
 def find_report(report_type: object, arguments: Mapping[str, Any]) -> Report:
     """Return the report of a type, after a check that the required arguments are given.
 
@@ -56,18 +73,19 @@ def find_report(report_type: object, arguments: Mapping[str, Any]) -> Report:
         arguments: the arguments as sent.
 
     Raises:
-        InvalidArguments: the type is missing, unknown or not on this server, or a required argument is missing.
+        InvalidArguments: the type is missing, unknown or not on this server.
+        MissingArgument: a required argument is missing.
     """
+    known = dict.fromkeys((*PUBLISHED_TYPES, *all_reports()))
     if not isinstance(report_type, str) or not report_type:
-        raise InvalidArguments(f"reportType is missing or not a text. It must be one of: {', '.join(PUBLISHED_TYPES)}.")
-    if report_type not in PUBLISHED_TYPES and report_type not in all_reports():
-        hint = did_you_mean(report_type, (*PUBLISHED_TYPES, *all_reports()))
+        raise InvalidArguments(f"reportType is missing or not a text. It must be one of: {', '.join(known)}.")
+    if report_type not in known:
+        hint = did_you_mean(report_type, known)
         raise InvalidArguments(
-            f"There is no report type {report_type[:100]!r}.{hint} The types are: {', '.join(PUBLISHED_TYPES)}."
+            f"There is no report type {report_type[:100]!r}.{hint} The types are: {', '.join(known)}."
         )
-    required = PUBLISHED_TYPES.get(report_type, ())
-    if required and all(arguments.get(name) in (None, "") for name in required):
-        raise InvalidArguments(_missing_argument(report_type, required, arguments))
+    if error := missing_argument(report_type, arguments):
+        raise error
     if report_type not in all_reports():
         raise InvalidArguments(f"This server does not offer {report_type} yet. It offers: {report_type_names()}.")
     return all_reports()[report_type]
@@ -103,18 +121,3 @@ def _with_summary(report: Report, statement: Statement, parameters: Mapping[str,
     whole = replace(own, figures=(*own.figures, REJECTED_FIGURE))
     columns = [column.name for column in statement.columns]
     return replace(statement, summary=whole.restricted_to(columns).with_parameters(parameters))
-
-
-def _missing_argument(report_type: str, required: tuple[str, ...], arguments: Mapping[str, Any]) -> str:
-    misspelt = {
-        name: similar for name in arguments if name not in required and (similar := closest_match(name, required))
-    }
-    hint = "".join(f" Did you mean {similar} by {name[:60]}?" for name, similar in misspelt.items())
-    text = f"{report_type} needs the argument {' or '.join(required)}.{hint}"
-    if report_type == "ACCOUNTS":
-        return text
-    return (
-        f"{text} With the Python SDK: ReportDetails.from_json and from_dict replace the arguments of this report "
-        "by those of another one before they are sent. Construct ReportDetails with a ReportDetailsArguments of this "
-        "report's own class instead."
-    )

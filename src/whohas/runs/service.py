@@ -25,7 +25,6 @@ from whohas.formats.base import WriteOptions
 from whohas.formats.registry import find_format
 from whohas.hints import ambiguous_id, closest_match, did_you_mean
 from whohas.plurals import pluralize
-from whohas.reports.columns import COLUMNS_ARGUMENT
 from whohas.reports.sources import incomplete_data_messages
 from whohas.runs import audit_events, repository, visibility
 from whohas.runs.models import Message, MessageLevel, Run, RunId, RunState
@@ -498,7 +497,7 @@ def argument_names(report: reports.Report, *, legacy: bool = False) -> frozenset
     Args:
         legacy: whether to include those that are accepted without effect, because clients send them with every report.
     """
-    return frozenset((*report.arguments, COLUMNS_ARGUMENT, *FILE_ARGUMENTS, *(_LEGACY if legacy else ())))
+    return frozenset((*report.accepted_arguments, *FILE_ARGUMENTS, *(_LEGACY if legacy else ())))
 
 
 def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -507,7 +506,7 @@ def _unknown_arguments(report: reports.Report, requested: Mapping[str, Any]) -> 
     names = sorted(name for name in requested if name not in argument_names(report, legacy=True))
     if not names:
         return ()
-    known = ", ".join(report.arguments) or "none"
+    known = ", ".join(report.accepted_arguments)
     similar = {name: known_name for name in names if (known_name := closest_match(name, argument_names(report)))}
     hint = "".join(f" Did you mean {known_name} by {name[:60]}?" for name, known_name in similar.items())
     text = f"{report.type} has no argument {', '.join(name[:60] for name in names)}: ignored.{hint}"

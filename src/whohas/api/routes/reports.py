@@ -17,8 +17,9 @@ from whohas.api.downloads import file_response, run_download
 from whohas.api.errors import MethodNotAllowed, json_response, request_context
 from whohas.api.mappers import report_results, task_result_details
 from whohas.api.requests import BoolParameter, FileFormatParameter, json_object, validate_run_id
-from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
-from whohas.errors import InvalidArguments
+from whohas.contract import ReportDetails, ReportResults, TaskResultDetails
+from whohas.errors import InvalidArguments, MissingArgument
+from whohas.reports import report_type_names
 
 PREFIXES = (
     "/v3/reports",
@@ -30,6 +31,12 @@ PREFIXES = (
 )
 
 _ONLY_POST = "Runs are started and cancelled with POST."
+
+_SDK_HINT = (
+    "With the Python SDK: ReportDetails.from_json and from_dict replace the arguments of this report by those of "
+    "another one before they are sent. Construct ReportDetails with a ReportDetailsArguments of this report's own "
+    "class instead."
+)
 
 Body = Annotated[dict[str, Any], Depends(json_object)]
 
@@ -51,15 +58,20 @@ router = APIRouter(tags=["Reports Data Extraction"])
 def start_report(request: Request, body: Body) -> Response:
     """Start a run, or join the active run of the same report and arguments."""
     caller, services = caller_of(request), services_of(request)
+    report_type = _report_type(body)
     with services.tracing.span("start"):
-        run = services.runs.start(
-            _report_type(body),
-            _arguments(body),
-            caller.name,
-            caller,
-            request_context(request.scope),
-            request_actor(request),
-        )
+        try:
+            run = services.runs.start(
+                report_type,
+                _arguments(body),
+                caller.name,
+                caller,
+                request_context(request.scope),
+                request_actor(request),
+            )
+        except MissingArgument as error:
+            hint = "" if report_type == "ACCOUNTS" else f" {_SDK_HINT}"
+            raise MissingArgument(f"{error.message}{hint}") from None
     return json_response(task_result_details(run))
 
 
@@ -138,7 +150,7 @@ def _report_type(body: dict[str, Any]) -> str:
     report_type = body.get("reportType")
     if not isinstance(report_type, str) or not report_type.strip():
         fault = "is missing" if report_type in (None, "") else "must be a text"
-        raise InvalidArguments(f"reportType {fault}. Choose from {', '.join(ReportType)}.")
+        raise InvalidArguments(f"reportType {fault}. Choose from {report_type_names()}.")
     return report_type.strip()
 
 

@@ -1,30 +1,78 @@
-"""Routes for the SQL and the summary of a run, and for replaying a run to verify its rows; not in the published API.
+"""Routes of runs that are not in the published API: list and read runs, their SQL and summary, and replay one.
 
 They are mounted under the prefix of live updates (`whohas.api.routes.events`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from whohas.api import openapi
 from whohas.api.dependencies import caller_of, services_of
+from whohas.api.errors import json_response
 from whohas.api.negotiation import prefers_media_type
-from whohas.api.requests import validate_run_id
+from whohas.api.requests import BoolParameter, validate_run_id
+from whohas.api.routes.tasks import MAX_PAGE_SIZE, Limit, Offset, task_status
+from whohas.contract.runs import RunDetails
 from whohas.engine.statement import ResultColumn
 from whohas.execution.on_demand import ReplayResult
 from whohas.formats.column_names import unique_column_names
+from whohas.runs import listing, visibility
+from whohas.runs.listing import ListRequest
 from whohas.runs.models import Run
 from whohas.runs.plans import RowsDigest, RowsRecord
+from whohas.storage import EXTRACT
+from whohas.warehouse.catalog import read_catalog
+
+if TYPE_CHECKING:
+    from whohas.services import Services
 
 _JSON = "application/json"
 
 
 router = APIRouter(tags=["Records"])
+
+
+@router.get(
+    "",
+    **openapi.operation(
+        "listRuns",
+        summary="List runs, the newest first, with arguments, rows and files",
+        responses={200: {"model": list[RunDetails], "description": "A page of runs."}},
+    ),
+)
+def list_runs(
+    request: Request,
+    limit: Limit = MAX_PAGE_SIZE,
+    offset: Offset = 0,
+    filters: Annotated[str, Query(description=openapi.FILTERS)] = "",
+    active: Annotated[BoolParameter, Query(description="Whether to list only runs that are not over.")] = False,
+) -> Response:
+    """Return a page of the runs that the caller may see and that match the filters."""
+    services, visible = services_of(request), visibility.visible_to(caller_of(request))
+    asked = ListRequest(filters, only_active=active, limit=limit, offset=offset)
+    page = listing.list_page(services.database, asked, visible) if limit else []
+    names = _source_names(services)
+    return JSONResponse([run_details(run, names).model_dump(mode="json") for run in page])
+
+
+@router.get(
+    "/{id}",
+    **openapi.operation(
+        "getRun",
+        summary="Get a run, with arguments, rows and files",
+        responses={200: {"model": RunDetails, "description": "The current state of the run."}},
+    ),
+)
+def get_run(request: Request, id: str) -> Response:
+    """Return a run that the caller may see."""
+    services = services_of(request)
+    run = services.runs.get(validate_run_id(id), caller_of(request))
+    return json_response(run_details(run, _source_names(services)))
 
 
 @router.get(
@@ -96,6 +144,37 @@ def replay_run(request: Request, id: str) -> Response:
     services = services_of(request)
     run = services.runs.get(validate_run_id(id), caller_of(request))
     return JSONResponse(replay_response(services.on_demand.replay(run)))
+
+
+def run_details(run: Run, source_names: Mapping[str, str]) -> RunDetails:
+    """Return a run as a response body.
+
+    Args:
+        source_names: the names of sources by their ids.
+    """
+    over = run.state.is_over
+    task = task_status(run)
+    if task.target is not None:
+        name = source_names.get(task.target.id, task.target.name)
+        task = task.model_copy(update={"target": task.target.model_copy(update={"name": name})})
+    more = {
+        "reportType": run.report_type,
+        "state": run.state.value,
+        "arguments": dict(run.arguments),
+        "rows": run.rows if over else None,
+        "duration": run.duration if over else None,
+        "snapshot": run.snapshot,
+        "files": [
+            {"name": file.name, "format": file.format, "bytes": file.bytes, "sha256": file.sha256}
+            for file in run.artefacts
+            if file.format != EXTRACT
+        ],
+    }
+    return RunDetails.model_validate({**task.model_dump(), **more})
+
+
+def _source_names(services: Services) -> Mapping[str, str]:
+    return {source.id: source.name for source in read_catalog(services.warehouse.snapshot()).sources}
 
 
 def statement_response(run: Run, record: RowsRecord) -> dict[str, Any]:
