@@ -44,9 +44,12 @@ class Console:
     def __init__(self, http: httpx2.Client) -> None:
         self.http = http
 
-    def sign_in(self, user: str, password: str = PASSWORD, following: str = "/console") -> httpx2.Response:
-        """Sign in as a browser does; the response to the last redirect."""
-        page = self.follow(self.http.get("/console/sign-in", params={"next": following}))
+    def sign_in(
+        self, user: str, password: str = PASSWORD, following: str = "/console", *, local: bool = False
+    ) -> httpx2.Response:
+        """Sign in as a browser does, `local` where there is a provider too; the response to the last redirect."""
+        asked = {"next": following, **({"local": "1"} if local else {})}
+        page = self.follow(self.http.get("/console/sign-in", params=asked))
         assert page.status_code == 200, page.text
         sent = self.http.post("/oauth/authorize", data={**hidden_fields(page.text), "user": user, "password": password})
         return self.follow(sent)

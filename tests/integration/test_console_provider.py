@@ -77,6 +77,7 @@ def provider() -> Iterator[Provider]:
             "jwks_uri": f"{issuer.url}/keys",
             "authorization_endpoint": f"{issuer.url}/authorize",
             "token_endpoint": f"{issuer.url}/token",
+            "end_session_endpoint": f"{issuer.url}/logout",
         }
         yield provider
 
@@ -148,6 +149,33 @@ def test_user_disabled_at_the_provider_is_out(running: Server, provider: Provide
     assert "Sign in" in texts(http.get("/console").text)
 
 
+def test_sign_out_leads_to_that_of_the_provider(running: Server, provider: Provider, http: httpx2.Client) -> None:
+    sign_in(http, provider)
+    console = Console(http)
+    page = console.follow(console.post("/sign-out"))
+    assert f'href="{provider.issuer.url}/logout?client_id=console"' in page.text
+    assert http.get("/console/runs").status_code == 303, "the session has ended"
+
+
+def test_sign_out_of_an_own_user_leads_to_the_start(running: Server) -> None:
+    add_user(running, "ann", "ORG_ADMIN")
+    with asking.Client(base_url=running.url, headers=HTML) as http:
+        console = Console(http)
+        console.sign_in("ann", local=True)
+        assert console.post("/sign-out").headers["Location"] == "/console"
+
+
+def test_provider_that_is_down_is_named_at_the_sign_in(
+    running: Server, provider: Provider, http: httpx2.Client
+) -> None:
+    provider.issuer.up = False
+    try:
+        refused = http.get("/console/sign-in")
+    finally:
+        provider.issuer.up = True
+    assert refused.status_code == 503 and f"The discovery document of {provider.issuer.url}" in texts(refused.text)
+
+
 def test_provider_that_is_down_keeps_nobody_in(running: Server, provider: Provider, http: httpx2.Client) -> None:
     sign_in(http, provider)
     end_rights(running)
@@ -192,12 +220,7 @@ def test_own_users_sign_in_beside_the_provider(running: Server) -> None:
     add_user(running, "ann", "ORG_ADMIN")
     with asking.Client(base_url=running.url, headers=HTML) as http:
         assert http.get("/console/sign-in?local=1").headers["Location"].startswith("/oauth/authorize?")
-        console = Console(http)
-        page = console.follow(http.get("/console/sign-in?local=1"))
-        from console import PASSWORD, hidden_fields
-
-        fields = {**hidden_fields(page.text), "user": "ann", "password": PASSWORD}
-        assert "<summary>ann</summary>" in console.follow(http.post("/oauth/authorize", data=fields)).text
+        assert "<summary>ann</summary>" in Console(http).sign_in("ann", local=True).text
 
 
 def test_client_id_needs_an_issuer(tmp_path: Path) -> None:

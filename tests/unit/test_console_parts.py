@@ -42,7 +42,7 @@ def test_style_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
 def test_each_page_names_its_rights() -> None:
     routes = [route for pages in all_pages() for route in pages.routes]
     public = {route.path for route in routes if route.needs is None}
-    assert public == {"/console", "/console/sign-in", "/console/signed-in"}
+    assert public == {"/console", "/console/sign-in", "/console/signed-in", "/console/signed-out"}
     assert all((ROUTES.get(route.needs) or CONSOLE_ACTIONS[route.needs]).action for route in routes if route.needs)
     with pytest.raises(ValueError, match="not in the table of access"):
         Pages().get("/x", needs="noSuchRoute")

@@ -80,8 +80,27 @@ class OIDCSignIn:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        address = self._endpoint("authorization_endpoint")
+        # not the known document: where nobody answers, users get a message and not a dead address
+        address = self._endpoint("authorization_endpoint", self._discover())
         return f"{address}{'&' if '?' in address else '?'}{urlencode(asked)}"
+
+    def sign_out_address(self) -> str | None:
+        """Return the address of the provider's page that ends the user's session there; None if it publishes none.
+
+        See OpenID Connect RP-Initiated Logout 1.0. The provider asks the user first, because no ID token is sent.
+
+        Raises:
+            Unavailable: the provider does not answer, or its discovery document is wrong.
+        """
+        if "end_session_endpoint" not in self._discovery():
+            return None
+        address = self._endpoint("end_session_endpoint")
+        return f"{address}{'&' if '?' in address else '?'}{urlencode({'client_id': self._client_id})}"
+
+    @property
+    def issuer(self) -> str:
+        """The URL of the provider."""
+        return self._issuer.name
 
     def redeem(self, code: str, redirect_uri: str, verifier: str) -> OutsideRights:
         """Return the rights of the user who signed in with a code.
@@ -172,8 +191,8 @@ class OIDCSignIn:
             raise Unauthorized(f"{self._issuer.name} refused the sign-in: {reason}.")
         return answer
 
-    def _endpoint(self, name: str) -> str:
-        value = self._discovery().get(name)
+    def _endpoint(self, name: str, discovery: Mapping[str, Any] | None = None) -> str:
+        value = (discovery or self._discovery()).get(name)
         address = addresses.try_parse(value, services=True) if isinstance(value, str) else None
         secure = self._issuer.name.startswith("https:")
         if address is None or address.fragment or (secure and address.scheme != "https"):
@@ -181,13 +200,15 @@ class OIDCSignIn:
         return address.text
 
     def _discovery(self) -> Mapping[str, Any]:
-        if self._discovered is None:
-            address = f"{self._issuer.name.rstrip('/')}/.well-known/openid-configuration"
-            status, document = self._ask("GET", address, {"Accept": "application/json"}, {})
-            if status != 200 or document.get("issuer") != self._issuer.name:
-                raise Unavailable(f"The discovery document of {self._issuer.name} cannot be read (status {status}).")
-            self._discovered = document
-        return self._discovered
+        return self._discovered or self._discover()
+
+    def _discover(self) -> Mapping[str, Any]:
+        address = f"{self._issuer.name.rstrip('/')}/.well-known/openid-configuration"
+        status, document = self._ask("GET", address, {"Accept": "application/json"}, {})
+        if status != 200 or document.get("issuer") != self._issuer.name:
+            raise Unavailable(f"The discovery document of {self._issuer.name} cannot be read (status {status}).")
+        self._discovered = document
+        return document
 
     def _ask(
         self, method: str, address: str, headers: Mapping[str, str], fields: Mapping[str, str]

@@ -17,7 +17,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from urllib.parse import quote, unquote, urlencode
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from whohas import timeouts
 from whohas.api.actors import remember_claim
@@ -26,7 +26,7 @@ from whohas.api.routes.sign_in import CONSOLE_REDIRECT
 from whohas.auth import CONSOLE_CLIENT_ID, SCOPE_ALL, session_caller
 from whohas.console import session
 from whohas.console.view import Pages, View
-from whohas.errors import Forbidden, Unauthorized
+from whohas.errors import Forbidden, Unauthorized, Unavailable
 
 PAGES = Pages()
 
@@ -35,6 +35,8 @@ PENDING_COOKIE = "whohas-sign-in-pending-"
 """The state and the verifier of a sign-in, and the page that follows it; the name ends with the begin of the state."""
 MAX_PENDING = 5
 """The most sign-ins that a browser has cookies of; the request that would be one more deletes the cookies of others."""
+
+SIGNED_OUT = "/console/signed-out"
 
 _PENDING = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{64})\.(local|outside)\.(.{0,2000})")
 _MAX_PATH_LENGTH = 2_000
@@ -146,6 +148,20 @@ def sign_out(view: View) -> Response:
         sessions.end_all(view.caller, view.actor)
     else:
         sessions.end(view.session, view.actor)
-    response: Response = RedirectResponse(session.HOME, 303, {"Cache-Control": "no-store"})
+    # not to the provider at once: browsers follow redirects of a form only to where its policy allows forms to be sent
+    response = view.redirect(session.HOME if view.session.outside is None else SIGNED_OUT)
     session.delete_cookie(view.request, response, session.SESSION_COOKIE)
     return response
+
+
+@PAGES.get("/signed-out", needs=None)
+def show_signed_out(view: View) -> Response:
+    """Show that the session has ended, and the way to sign out of the OpenID Connect provider too."""
+    outside = view.services.access.outside_sign_in
+    if view.session is not None or outside is None:
+        return view.redirect(session.HOME)
+    try:
+        address = outside.sign_out_address()
+    except Unavailable:
+        address = None
+    return view.page("signed_out.html", provider=outside.issuer, address=address)
