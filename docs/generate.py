@@ -94,7 +94,8 @@ def _tables() -> str:
         if table.shredded:
             split += (
                 " In addition to the map `attributes`, the files have the most common attributes as columns, "
-                "`shredded_0` …; the footer names the attribute of each, and readers of the table ignore them."
+                "`shredded_text_0` … of texts and `shredded_list_0` … of lists; the footer names the attribute of "
+                "each, and readers of the table ignore them."
             )
         rows = [
             (f"`{column.name}`", _type(column.type), column.doc, ", ".join(f"`{path}`" for path in column.paths))

@@ -30,7 +30,7 @@ from whohas.warehouse.store import DataFile, TableChange, Warehouse
 
 Attributes = list[tuple[str, list[str | None]]]
 
-NAMES = ["dept", "Dept", "mail", "key_value.key", "id", "it's", '"', "shredded_0", ""]
+NAMES = ["dept", "Dept", "mail", "key_value.key", "id", "it's", '"', "shredded_text_0", ""]
 attributes = st.lists(
     st.tuples(st.sampled_from(NAMES), st.lists(st.one_of(st.none(), st.text(max_size=3)), max_size=3)), max_size=4
 )
@@ -84,10 +84,10 @@ def test_the_table_keeps_its_rows_and_the_map(tmp_path: Path) -> None:
 
 def test_one_value_is_a_text_and_several_are_a_list(tmp_path: Path) -> None:
     path = written(tmp_path / "a.parquet", [[("dept", ["IT"]), ("groups", ["a", "b"])], [("groups", ["c"])]])
-    assert facts(path) == {"one": {"dept": "shredded_0"}, "many": {"groups": "shredded_1"}, "rest": []}
-    assert pq.read_table(path, columns=["shredded_0", "shredded_1"]).to_pylist() == [
-        {"shredded_0": "IT", "shredded_1": ["a", "b"]},
-        {"shredded_0": None, "shredded_1": ["c"]},
+    assert facts(path) == {"one": {"dept": "shredded_text_0"}, "many": {"groups": "shredded_list_0"}, "rest": []}
+    assert pq.read_table(path, columns=["shredded_text_0", "shredded_list_0"]).to_pylist() == [
+        {"shredded_text_0": "IT", "shredded_list_0": ["a", "b"]},
+        {"shredded_text_0": None, "shredded_list_0": ["c"]},
     ]
 
 
@@ -207,5 +207,6 @@ def test_old_and_empty_warehouses_are_reported_too(tmp_path: Path, rows: list[di
 
 
 def test_a_column_name_is_not_taken_for_a_table() -> None:
-    assert not [name for name in ACCOUNTS.schema.names if name.startswith("shredded_")]
+    begins = (attribute_columns.TEXT_COLUMN, attribute_columns.LIST_COLUMN)
+    assert not [name for name in ACCOUNTS.schema.names if name.startswith(begins)]
     assert attribute_columns.MAP_COLUMN in ACCOUNTS.schema.names

@@ -7,20 +7,27 @@ attribute a second time as a column, and their footer lists these columns:
 
 ::
 
-    whohas.shredded = {"one": {"department": "shredded_0", …}, "many": {"memberOf": "shredded_1", …}, "rest": ["x"]}
+    whohas.shredded = {"one": {"department": "shredded_text_0", …},
+                       "many": {"memberOf": "shredded_list_0", …},
+                       "rest": ["x"]}
 
 `one` lists text columns, for attributes that never have more than one value in a row of this file. `many` lists
 columns of lists of texts. The attributes in `rest` are in the map only. An attribute in none of the three does not
-occur in the file. The columns are not part of the table's schema, so other readers ignore them. A file without this
-footer, such as one that another program has written, is read by its map.
+occur in the file. The columns are not part of the table's schema, so readers of Delta Lake ignore them. A file without
+this footer, such as one that another program has written, is read by its map.
 
 Worked example, two accounts::
 
-    attributes                                        shredded_0 (department)   shredded_1 (memberOf)
-    {department: ["Sales"], memberOf: ["a", "b"]}     "Sales"                   ["a", "b"]
-    {memberOf: ["a"]}                                 null                      ["a"]
+    attributes                                        shredded_text_0 (department)   shredded_list_0 (memberOf)
+    {department: ["Sales"], memberOf: ["a", "b"]}     "Sales"                        ["a", "b"]
+    {memberOf: ["a"]}                                 null                           ["a"]
 
-A report that selects `attributes['department']` then reads `shredded_0` alone.
+A report that selects `attributes['department']` then reads `shredded_text_0` alone.
+
+The same attribute can have one value in each row of one file, and several in another. Therefore the name of a column
+says its type: programs that read the table as a folder of Parquet files, and merge the schemas of its files, find one
+type for each name. Earlier versions numbered the columns through without regard to their types (`shredded_0` …). Their
+files are read by their footer like all others; a load that replaces the rows of a source also replaces its files.
 """
 
 from __future__ import annotations
@@ -42,6 +49,9 @@ from whohas.engine.statement import FileLayout
 FOOTER_KEY: Final = b"whohas.shredded"
 MAP_COLUMN: Final = "attributes"
 """The map column that is shredded, in tables whose `Table.shredded` is true."""
+TEXT_COLUMN: Final = "shredded_text_"
+LIST_COLUMN: Final = "shredded_list_"
+"""How the names of columns of texts, and of lists of texts, begin. No column of a table begins so."""
 MAX_COLUMNS: Final = 16_384
 """The largest number of attribute columns in a file. Each takes about 6 kB of memory while the file is written."""
 MIN_COLUMNS: Final = 200
@@ -111,11 +121,11 @@ class AttributeColumnWriter:
         chosen = sorted(counts, key=lambda name: (-counts[name], name))[
             : max(MIN_COLUMNS, min(MAX_COLUMNS, MAX_CELLS // max(1, rows)))
         ]
-        for number, name in enumerate(sorted(chosen)):
+        for name in sorted(chosen):
             if all(chunk.single(name) for chunk in chunks):
-                self._one[name] = f"shredded_{number}"
+                self._one[name] = f"{TEXT_COLUMN}{len(self._one)}"
             elif all(chunk.distinct(name) for chunk in chunks):
-                self._many[name] = f"shredded_{number}"
+                self._many[name] = f"{LIST_COLUMN}{len(self._many)}"
 
     def footer(self) -> dict[str, str]:
         """Return the key and value for the file's footer, as the module's docstring shows them."""
