@@ -10,8 +10,8 @@ from whohas.console.searches import searchable
 from whohas.console.view import View
 from whohas.engine.statement import ResultColumn
 from whohas.errors import WhohasError
+from whohas.labels import label_of
 from whohas.reports import Report
-from whohas.reports.labels import label_of
 from whohas.search.fields import INDICES
 
 _MOST: Final = 400

@@ -20,7 +20,6 @@ from whohas.auth import Caller
 from whohas.errors import InvalidArguments
 from whohas.formats.registry import formats
 from whohas.reports.base import Report
-from whohas.reports.columns import COLUMNS_ARGUMENT, COLUMNS_DOC
 from whohas.reports.registry import PUBLISHED_TYPES
 from whohas.runs.models import Run
 from whohas.runs.output_options import FILE_ARGUMENTS
@@ -111,9 +110,8 @@ def report_fields(report: Report, catalog: Catalog, caller: Caller) -> list[Form
         catalog: the catalogue with the sources to choose from.
         caller: the user; one who is restricted to sources chooses from these.
     """
-    arguments = {**report.arguments}
-    arguments.setdefault(COLUMNS_ARGUMENT, COLUMNS_DOC)
-    return [_field(name, text, report, catalog, caller) for name, text in arguments.items() if name not in _LEFT_OUT]
+    arguments = report.accepted_arguments.items()
+    return [_field(name, text, report, catalog, caller) for name, text in arguments if name not in _LEFT_OUT]
 
 
 def file_fields(report: Report) -> list[FormField]:
