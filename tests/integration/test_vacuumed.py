@@ -35,11 +35,11 @@ import sys, time
 from pathlib import Path
 from whohas.execution import child, forkserver
 main = child.main
-def waiting():
+def waiting(connection):
     Path({here!r}).touch()
     while not Path({go!r}).exists():
         time.sleep(0.01)
-    main()
+    main(connection)
 child.main = waiting
 forkserver.main()
 """
