@@ -250,7 +250,7 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
             text = f"Technical names with commas between them, in the order wanted; empty for all.{_spreads(report)}"
         case "indices":
             kind, options = FieldKind.CHOICES, tuple((index, document.title) for index, document in INDICES.items())
-            text = "What is searched; everything if none is ticked. Each makes a file of its own."
+            text = "Each index that is ticked makes a file; if none is ticked, all of them are searched."
         case _ if name in _FLAGS:
             kind, text = FieldKind.FLAG, _flag_help(text)
         case _ if name in _OBJECTS:
