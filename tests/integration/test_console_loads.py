@@ -100,6 +100,8 @@ def test_source_shows_what_is_missing(ann: Console) -> None:
     shown = texts(page)
     assert "1 row rejected, 1 cell emptied." in shown
     assert "Accounts 61 With an identity 3 Without an identity 58" in shown
+    unknown = "not known: the data does not say"
+    assert f"Disabled 0 (not known for 1) Locked {unknown} Privileged {unknown}" in shown
     ann.get("/sources/nothing", 404)
     ann.get("/sources/" + "x" * 3_000, 404)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from console import Console, add_user, audited, signed_in, texts
-from support import Server
-from whohas.console.pages.search import EXAMPLES
+from support import Server, serving, whohas
 from whohas.console.searches import MAX_QUERY_LENGTH
 from whohas.search.fields import INDICES
 
@@ -46,11 +48,54 @@ def test_first_hits_are_a_part_with_the_whole_count(ann: Console) -> None:
     assert 'href="/console/reports/SEARCH_EXPORT?query=%2A&amp;indices=identities"' in page
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.query)
-def test_each_example_finds_something(ann: Console, example: object) -> None:
-    assert isinstance(example, type(EXAMPLES[0]))
-    page = texts(ann.get("/search", params={"query": example.query, "index": example.index}).text)
-    assert re.search(r" [1-9]\d* found ", page)
+def examples(console: Console) -> list[str]:
+    """The addresses of the examples of the page."""
+    (listed,) = re.findall(r'<ul class="plain-list examples.*?</ul>', console.get("/search").text, re.DOTALL)
+    return [html.unescape(path) for path in re.findall(r'href="/console(/search\?[^"]*)"', listed)]
+
+
+def find_something(console: Console) -> None:
+    for path in examples(console):
+        page = texts(console.get(path).text)
+        assert re.search(r" [1-9][\d,]* found ", page), path
+        assert "The query is valid" in page
+
+
+def test_each_example_finds_something(ann: Console) -> None:
+    assert len(examples(ann)) >= 9
+    find_something(ann)
+
+
+HOSTILE = '<b>"OR" \\\\ (x:y) *? é/'
+
+
+def test_examples_are_made_of_any_data(tmp_path: Path) -> None:
+    people = [
+        {"id": f"i{n}", "name": HOSTILE, "lastName": "O'Brien", "attributes": {HOSTILE: [HOSTILE if n % 2 else "AND"]}}
+        for n in range(6)
+    ]
+    for name, rows in {"identities": people, "roles": [{"id": "r1", "name": HOSTILE}]}.items():
+        (tmp_path / f"{name}.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    accounts = [
+        ("sourceId", "sourceName", "nativeIdentity", "identityId"),
+        *(("s", HOSTILE, f"a{n}", f"i{n}") for n in range(3)),
+    ]
+    with (tmp_path / "accounts.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(accounts)
+    assert whohas(tmp_path / "home", "load", *sorted(tmp_path.glob("*.*"))).returncode == 0
+    with serving(tmp_path / "home") as server:
+        add_user(server, "ann", "ORG_ADMIN")
+        with signed_in(server) as console:
+            assert len(examples(console)) >= 5
+            assert "<b>" not in console.get("/search").text
+            find_something(console)
+
+
+def test_search_without_data_has_no_examples(tmp_path: Path) -> None:
+    with serving(tmp_path / "home") as server:
+        add_user(server, "ann", "ORG_ADMIN")
+        with signed_in(server) as console:
+            assert examples(console) == []
 
 
 @pytest.mark.parametrize("index", INDICES)

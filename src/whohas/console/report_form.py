@@ -240,10 +240,15 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
             text = "The system whose accounts are listed." if name == "application" else text
         case "query":
             kind = FieldKind.QUERY
+            text = (
+                "Names of fields and their values are suggested while you type. `*` finds everything; Search has help."
+            )
         case "columns":
             kind = FieldKind.COLUMNS
+            text = f"Technical names with commas between them, in the order wanted; empty for all.{_spreads(report)}"
         case "indices":
             kind, options = FieldKind.CHOICES, tuple((index, document.title) for index, document in INDICES.items())
+            text = "Each index that is ticked makes a file; if none is ticked, all of them are searched."
         case _ if name in _FLAGS:
             kind, text = FieldKind.FLAG, _flag_help(text)
         case _ if name in _OBJECTS:
@@ -251,6 +256,10 @@ def _field(name: str, text: str, report: Report, catalog: Catalog, caller: Calle
         case _:
             pass
     return FormField(name, _label(name), kind, text, required, options=options)
+
+
+def _spreads(report: Report) -> str:
+    return " `access.spread` gives one row for each item of access." if report.needs_search_index else ""
 
 
 def _flag_help(text: str) -> str:

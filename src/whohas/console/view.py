@@ -205,7 +205,7 @@ class View:
         self.looks.append(write)
 
     def write_event(self, event: Event) -> None:
-        """Write an audit event in a transaction of its own."""
+        """Write an audit event in a separate transaction."""
         with self.services.database.begin() as connection:
             write_event(connection, event)
 

@@ -107,7 +107,7 @@ def name_suggestions(cursor: QueryCursor, index: Index, search: SearchIndex) -> 
     if not cursor.text.startswith("@"):
         fields = search.element(index, cursor.path).fields
         end = ":" if is_name else ""
-        found += [Suggestion(f"{_escaped(name)}{end}", name, fields[name].kind) for name in _matching(fields, text)]
+        found += [Suggestion(f"{quote_name(name)}{end}", name, fields[name].kind) for name in _matching(fields, text)]
         if is_name and text and _EXISTS.startswith(text):
             found.append(Suggestion(f"{_EXISTS}:", _EXISTS, "has a value"))
     lists = _matching(_lists(cursor.path, index), text)
@@ -125,7 +125,7 @@ def value_suggestions(cursor: QueryCursor, values: Iterable[tuple[str, int | Non
     typed = _unescaped(cursor.text.removeprefix('"'))
     counts = dict(values)
     return [
-        Suggestion(_quoted(value), value, "" if (count := counts[value]) is None else f"{count:,}")
+        Suggestion(quote_value(value), value, "" if (count := counts[value]) is None else f"{count:,}")
         for value in _matching(counts, typed)
     ][:MAX_SUGGESTIONS]
 
@@ -166,12 +166,12 @@ def _rank(name: str, wanted: str) -> int:
     return 0 if name.startswith(wanted) else 1 if f".{wanted}" in name or f" {wanted}" in name else 2
 
 
-def _escaped(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return the name of a field as a query must have it: characters of the syntax after a backslash."""
     return re.sub(r"([\s+\-!():^\[\]\"{}~*?\\/])", r"\\\1", name) if not name.isidentifier() else name
 
 
-def _quoted(value: str) -> str:
+def quote_value(value: str) -> str:
     """Return a value as a query must have it: as a phrase unless it is one plain word."""
     if _PLAIN_VALUE.fullmatch(value) and value not in _RESERVED and not value.startswith("-"):
         return value

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from whohas import audit
 from whohas.console.lookups import lookup_slot, open_lookup, view_files
+from whohas.console.search_examples import Example, search_examples
 from whohas.console.searches import (
     MAX_QUERY_LENGTH,
     RESTRICTED,
@@ -47,31 +48,6 @@ _ENUMERATED = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """An example of the language that can be clicked: a query and what it finds."""
-
-    query: str
-    finds: str
-    index: str = "identities"
-
-
-EXAMPLES = (
-    Example("@access(name:ledger_post)", "who has the access LEDGER_POST"),
-    Example("@access(privileged:true)", "who has privileged access"),
-    Example('@accounts(source.name:"Active Directory" AND disabled:true)', "whose account there is disabled"),
-    Example("attributes.department:finance AND isManager:true", "managers in Finance"),
-    Example("attributes.city:(Athens OR Hamburg)", "one of several values"),
-    Example("NOT _exists_:manager", "identities without a manager"),
-    Example("lastName:oak*", "names that begin with oak"),
-    Example("accountCount:[5 TO *]", "five accounts or more"),
-    Example("created:[2020-01-01 TO 2021-01-01}", "created in 2020"),
-    Example("privileged:true", "privileged entitlements", "entitlements"),
-    Example("name:finance", "roles for Finance", "roles"),
-)
-"""The examples of the page; each finds something in `examples/acme`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Hits:
     """The result of a search.
 
@@ -90,7 +66,7 @@ class Hits:
 def show_search(view: View) -> Response:
     """Show the form, and the first hits of the query in the address."""
     query, index = view.query.get("query", "").strip(), view.query.get("index", "identities")
-    context: dict[str, Any] = {"query": query, "index": index, "indices": INDICES, "examples": EXAMPLES}
+    context: dict[str, Any] = {"query": query, "index": index, "indices": INDICES, "examples": ()}
     context |= {"hits": None, "verdict": Verdict(), "fault": "", "searched": None, "status": 200, "shown": HITS}
     if view.caller.restricted_to_sources:
         return view.page("search.html", restricted=RESTRICTED, **context)
@@ -108,7 +84,16 @@ def show_search(view: View) -> Response:
             context["status"] = 400
         if context["hits"] is not None:
             _record(view, query, index, context["hits"].total)
+    context["examples"] = _examples(view)
     return view.page("search.html", restricted="", **context)
+
+
+def _examples(view: View) -> tuple[Example, ...]:
+    try:
+        with searchable(view) as (search, _):
+            return search_examples(search, view.services.settings.spill_path)
+    except WhohasError:  # nothing has been loaded yet
+        return ()
 
 
 @PAGES.get("/search/check", needs="startReport")

@@ -4,8 +4,8 @@ A user signs in by the authorization code flow of OAuth 2 with PKCE, as at any o
 (`whohas.api.routes.sign_in`), whose code is redeemed here without a request, or at the OpenID Connect provider, if the
 console is registered there (`oidc_client_id`). `/console/sign-in?local=1` leads to the page of this server in any case.
 
-A browser may have begun several sign-ins, one in each of its tabs: each has a cookie of its own. The second one that
-ends keeps the session of the first if both are of the same user, so that the pages of the first tab still work.
+A browser may have begun several sign-ins, one in each of its tabs: each has its own cookie. The second one that ends
+keeps the session of the first if both are of the same user, so that the pages of the first tab still work.
 """
 
 from __future__ import annotations
