@@ -24,7 +24,7 @@ SOURCE = "Active Directory"
 
 def main() -> None:
     environment = {**os.environ, "WHOHAS_HOME": str(HOME)}
-    print("1. Loading examples/acme, a small organisation's exports.")
+    print("1. Loading examples/acme, a small organization's exports.")
     subprocess.run([*WHOHAS, "load", str(ROOT / "examples" / "acme")], env=environment, check=True)
     print("\n2. Starting the server, and running the ACCOUNTS report through its HTTP API.")
     with serving(environment) as settings, Client(**settings) as client:

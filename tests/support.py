@@ -29,7 +29,7 @@ WHOHAS = ("-m", "whohas")
 GITHUB_MAPPING = """
 [source]
 column = "organization"
-type = "GitHub organisation"
+type = "GitHub organization"
 authoritative = ["kubernetes"]
 
 [accounts]

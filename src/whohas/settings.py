@@ -43,7 +43,7 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path("whohas", appauthor=False),
         description="The folder that holds everything: warehouse, files of runs, database, keys.",
     )
-    org: str = Field("whohas", description="The organisation's name, as `attributes.org` and the token carry it.")
+    org: str = Field("whohas", description="The organization's name, as `attributes.org` and the token carry it.")
     host: str = Field("127.0.0.1", description="The address that `whohas serve` listens on.")
     port: int = Field(8437, ge=0, le=65535, description="The port of `whohas serve`; 0 takes a free one.")
     database_url: str | None = Field(

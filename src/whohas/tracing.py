@@ -116,7 +116,7 @@ def open_tracing(endpoint: str | None, org: str) -> Tracing:
 
     Args:
         endpoint: the URL of the collector, such as `http://127.0.0.1:4318`; None or empty turns tracing off.
-        org: the organisation's name, set as the resource attribute `whohas.org`.
+        org: the organization's name, set as the resource attribute `whohas.org`.
 
     Raises:
         InvalidArguments: OpenTelemetry is not installed.

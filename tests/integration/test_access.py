@@ -168,7 +168,7 @@ def bad(services: Services, outside: OutsideIssuer, other: Path) -> Iterator[Hel
         "three dots": bearer("..."),
         "very long": bearer("a" * 20_000),
         "expired": bearer(signed({"exp": now - 1})),
-        "of another organisation": bearer(signed({"iss": "globex"})),
+        "of another organization": bearer(signed({"iss": "globex"})),
         "of no client": bearer(signed({"client_id": "f" * 32})),
         "of a client that is a path": bearer(signed({"client_id": "../../etc/passwd"})),
         "for a person who is not there": bearer(signed({"person": "f" * 32})),

@@ -173,7 +173,7 @@ def test_the_title_block_says_what_the_report_is(tmp_path: Path) -> None:
         "Accounts",
         "All accounts (of) some sources & more.",
         "Report Accounts (ACCOUNTS)",
-        "Organisation acme",
+        "Organization acme",
         "Arguments sources: AD, Zürich; correlated only: yes",
         "Run by Åsa Öst",
         "Started 2026-03-29 14:30:44 Europe/Berlin",
@@ -253,7 +253,7 @@ def test_columns_beyond_the_page_continue_beside_the_keys(tmp_path: Path) -> Non
     assert [[name, *cells] for name, cells in found.items()] == rows
 
 
-@pytest.mark.parametrize("name", ["", "x" * 500, "(a)\\", "a\nb", "عمود", "displayNameOfTheWholeOrganisation" * 5])
+@pytest.mark.parametrize("name", ["", "x" * 500, "(a)\\", "a\nb", "عمود", "displayNameOfTheWholeOrganization" * 5])
 def test_a_column_may_have_any_name(name: str, tmp_path: Path) -> None:
     document = Printed(made(tmp_path, texts("id", name), [("1", "2")]))
     headers = [text for role, text in document.marked(0) if role == "TH"]

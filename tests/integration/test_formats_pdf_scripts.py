@@ -77,11 +77,11 @@ def test_headers_and_title_block_hold_any_text(name: str, tmp_path: Path) -> Non
 
 
 def test_the_foot_keeps_the_run_where_names_are_long(tmp_path: Path) -> None:
-    about = dataclasses.replace(rendering.ABOUT, org="Organisation " * 30, title="A report " * 12)
+    about = dataclasses.replace(rendering.ABOUT, org="Organization " * 30, title="A report " * 12)
     (page,) = PdfFile(made(tmp_path, 1, "x", about=about)).pages()
     foot = page.forms["F"].decode("latin-1")
     assert f"run {about.run})Tj" in foot
-    assert "(Organisation Organisation " in foot
+    assert "(Organization Organization " in foot
 
 
 def test_rows_of_many_columns_begin_at_the_same_place(tmp_path: Path) -> None:

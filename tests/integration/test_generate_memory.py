@@ -1,4 +1,4 @@
-"""Memory of the generator of organisations."""
+"""Memory of the generator of organizations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ print(status.partition("VmHWM:")[2].split()[0])
 """
 
 
-def test_memory_does_not_grow_with_the_organisation(tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_organization(tmp_path: Path) -> None:
     peaks: list[int] = []
     for identities in (10_000, 50_000):
         folder = tmp_path / str(identities)

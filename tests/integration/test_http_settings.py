@@ -80,7 +80,7 @@ def test_the_limit_of_bodies_is_what_is_set(tuned: Server) -> None:
         assert http.post("/v2025/reports/run", content=b" " * 2048).status_code == 400
 
 
-def test_token_lifetime_and_organisation_follow_the_settings(tuned: Server) -> None:
+def test_token_lifetime_and_organization_follow_the_settings(tuned: Server) -> None:
     form = {
         "grant_type": "client_credentials",
         "client_id": tuned.client_id,

@@ -163,7 +163,7 @@ def test_a_token_signed_by_another_server_is_refused(
         tokens.verify(signed(claims_of(client), pretending))
 
 
-def test_a_token_of_another_organisation_is_refused(clients: Clients, tokens: AccessTokens, keys: SigningKeys) -> None:
+def test_a_token_of_another_organization_is_refused(clients: Clients, tokens: AccessTokens, keys: SigningKeys) -> None:
     with pytest.raises(Unauthorized, match="lacks its claims"):
         tokens.verify(
             signed(

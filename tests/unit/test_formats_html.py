@@ -53,7 +53,7 @@ def test_nothing_of_the_data_is_markup(tmp_path: Path) -> None:
     made = page(rows, title=EVIL, description=EVIL, launcher=EVIL, org=EVIL, arguments={EVIL: EVIL})
     assert (made.header, made.rows) == ([EVIL, "values"], [[EVIL, EVIL]])
     assert made.title == made.heading == made.caption == f"{EVIL}: {EVIL}"
-    assert made.facts["Organisation"] == made.facts["Run by"] == EVIL
+    assert made.facts["Organization"] == made.facts["Run by"] == EVIL
     assert made.tags == plain.tags, "no element but ours"
 
 

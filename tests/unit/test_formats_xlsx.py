@@ -254,7 +254,7 @@ def test_the_last_sheet_tells_of_the_run(tmp_path: Path) -> None:
         ["Time zone", "Europe/Berlin"],
         ["Rows", 2],
         ["Run", "0123456789abcdef0123456789abcdef"],
-        ["Organisation", "acme"],
+        ["Organization", "acme"],
     ]
     facts = workbook.properties
     assert (facts.title, facts.creator) == ("Accounts", 'Åsa "the auditor" Öst')
@@ -266,7 +266,7 @@ def test_what_is_not_known_of_the_run_is_left_out(tmp_path: Path) -> None:
         **{field: getattr(ABOUT, field) for field in ReportMetadata.__slots__} | {"loaded": 0.0, "org": ""}
     )
     facts = [fact for fact, _ in values(book(extract(tmp_path, TEXT, ["x"]), about), "About")]
-    assert "Snapshot" in facts and not {"Loaded", "Organisation", "Part", "Note"} & {*facts}
+    assert "Snapshot" in facts and not {"Loaded", "Organization", "Part", "Note"} & {*facts}
 
 
 def test_half_a_surrogate_pair_in_an_argument_is_escaped(tmp_path: Path) -> None:

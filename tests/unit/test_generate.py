@@ -1,4 +1,4 @@
-"""The generated organisation: the same every time, counted right, consistent in itself, and flat in memory."""
+"""The generated organization: the same every time, counted right, consistent in itself, and flat in memory."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ class TokenResponse(WireModel):
         token_type: always `bearer`.
         expires_in: the lifetime of the token in seconds.
         scope: the scopes of the token, separated by spaces.
-        tenant_id: the name of the organisation (WHOHAS_ORG), as `org` is.
+        tenant_id: the name of the organization (WHOHAS_ORG), as `org` is.
         user_id: the id of the user or application that the token acts for, as `identity_id` is.
         jti: the id of the token.
     """

@@ -158,7 +158,7 @@ def format_timestamp(time: datetime) -> str:
 
 
 def event_source(org: str) -> str:
-    """Return the CloudEvents attribute `source` of an organisation's events: `/whohas/acme`."""
+    """Return the CloudEvents attribute `source` of an organization's events: `/whohas/acme`."""
     return f"/whohas/{quote(org, safe='')}"
 
 

@@ -73,7 +73,7 @@ class AccessTokens:
     """Issues and verifies the access tokens of an installation.
 
     Attributes:
-        issuer: the claim `iss` of the tokens: the name of the organisation (WHOHAS_ORG).
+        issuer: the claim `iss` of the tokens: the name of the organization (WHOHAS_ORG).
         lifetime: the lifetime of a token in seconds. It is long, because most clients fetch only one token.
         outside: the external OpenID Connect provider whose tokens are accepted too; None without one.
     """

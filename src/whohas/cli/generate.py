@@ -1,4 +1,4 @@
-"""`whohas generate`: write test data, the files of a fictional organisation."""
+"""`whohas generate`: write test data, the files of a fictional organization."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from whohas.errors import InvalidArguments
 
 def generate(
     folder: Annotated[Path, typer.Argument(help="The folder for the files; created if it is missing.")],
-    identities: Annotated[int, typer.Option(help="How many people the organisation has.")] = 300,
-    seed: Annotated[int, typer.Option(help="Chooses the organisation: the same seed, the same files.")] = 1,
+    identities: Annotated[int, typer.Option(help="How many people the organization has.")] = 300,
+    seed: Annotated[int, typer.Option(help="Chooses the organization: the same seed, the same files.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")] = False,
 ) -> None:
-    """Write a fictional organisation: identities, accounts, access, events, and a CSV export to map.
+    """Write a fictional organization: identities, accounts, access, events, and a CSV export to map.
 
     Examples:
         whohas generate acme
@@ -34,10 +34,10 @@ def generate(
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise InvalidArguments(f"{folder} is not empty; name another folder, or give --force to write into it")
 
-    from whohas import generate as organisation
+    from whohas import generate as organization
 
     with _progress(identities) as progress:
-        summary = organisation.generate(folder, identities, seed, progress)
+        summary = organization.generate(folder, identities, seed, progress)
     for name, count in summary.rows():
         typer.echo(f"{count:>12,}  {name}")
     for source in summary.by_source:

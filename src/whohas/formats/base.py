@@ -71,7 +71,7 @@ class ReportMetadata:
         started: start of the run, in seconds since 1970.
         snapshot: number of the snapshot that the report was read from.
         loaded: publication of that snapshot, in seconds since 1970; 0 if the snapshot has no time of publication.
-        org: the organisation; empty if none is set.
+        org: the organization; empty if none is set.
         gaps: one sentence about rows that loads rejected and cells that they could not read; empty if no
             row or cell was lost. It is the text of the message `data.incomplete`.
     """

@@ -22,7 +22,7 @@ def metadata_lines(about: ReportMetadata, rows: int, zone: str) -> list[tuple[st
     """
     loaded = f", loaded {format_time(about.loaded_at, zone)} {zone}" if about.loaded else ""
     gaps = [("Data", about.gaps)] if about.gaps else []
-    named = [("Organisation", about.org)] if about.org else []
+    named = [("Organization", about.org)] if about.org else []
     return [
         ("Report", f"{about.title} ({about.report})"),
         *named,

@@ -1,4 +1,4 @@
-"""Generator of test data: a fictional organisation of any size, for demonstrations, tests and benchmarks.
+"""Generator of test data: a fictional organization of any size, for demonstrations, tests and benchmarks.
 
 `generate` in `writing` writes the files in chunks of identities. For each chunk, `people`, `assignments` and `grants`
 decide who exists and holds which access; `describe`, `accounts`, `activity` and `badges` turn this into columns of

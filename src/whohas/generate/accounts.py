@@ -11,7 +11,7 @@ from whohas.generate.assignments import AccountKind, Assignments
 from whohas.generate.catalogue import CRM, DIRECTORY, HR, LEDGER, AccessCatalog
 from whohas.generate.describe import json_booleans, json_member
 from whohas.generate.grants import AccessBundles
-from whohas.generate.people import IdentityChunk, Organisation
+from whohas.generate.people import IdentityChunk, Organization
 from whohas.generate.rng import IntArray, choose, one_in, text_array
 from whohas.generate.template import MembersSlot, Template, TextSlot, ValueSlot
 
@@ -141,17 +141,17 @@ def account_templates(catalogue: AccessCatalog) -> dict[str, Template]:
 
 
 def common_account_columns(
-    organisation: Organisation, kind: AccountKind, at: IntArray, oldest: IntArray
+    organization: Organization, kind: AccountKind, at: IntArray, oldest: IntArray
 ) -> dict[str, list[str]]:
     """Return the columns that every kind of account has.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         kind: the accounts; its key is the prefix of the columns' names.
         at: numbers of the accounts.
         oldest: for each account, the largest number of days since it was created.
     """
-    key, draws, calendar, size = kind.key, organisation.draws, organisation.calendar, at.size
+    key, draws, calendar, size = kind.key, organization.draws, organization.calendar, at.size
     age = np.maximum(oldest - draws.integers(f"{key} age", at, 30), 2)
     changed = 1 + draws.integers(f"{key} changed", at, np.minimum(age - 1, 200))
     password = 1 + draws.integers(f"{key} password", at, np.minimum(age - 1, 900))
@@ -180,7 +180,7 @@ def common_account_columns(
 
 
 def account_columns(
-    organisation: Organisation,
+    organization: Organization,
     grants: AccessBundles,
     people: IdentityChunk,
     holdings: Assignments,
@@ -189,17 +189,17 @@ def account_columns(
     """Return the columns of all accounts of some identities.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         grants: the bundles of access, as pieces of JSON.
         people: the identities.
         holdings: their accounts and access.
         identity: the identities' columns, from `identity_columns`.
     """
-    p, h, access, draws = people, holdings, holdings.access, organisation.draws
-    calendar = organisation.calendar
+    p, h, access, draws = people, holdings, holdings.access, organization.draws
+    calendar = organization.calendar
     columns: dict[str, list[str]] = {}
     for kind in h.kinds:
-        columns |= common_account_columns(organisation, kind, p.numbers, p.days_since_created)
+        columns |= common_account_columns(organization, kind, p.numbers, p.days_since_created)
 
     groups = _listed(
         choose(grants.basics.values, access.basics),

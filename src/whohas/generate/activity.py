@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whohas.generate.catalogue import DIRECTORY, AccessCatalog
-from whohas.generate.people import IdentityChunk, Organisation
+from whohas.generate.people import IdentityChunk, Organization
 from whohas.generate.rng import BoolArray, TextArray, choose, one_in, text_array
 from whohas.generate.template import MembersSlot, Template, TextSlot, ValueSlot, compact_json, json_escaped
 
@@ -152,7 +152,7 @@ def has_access_request(people: IdentityChunk, with_directory: BoolArray) -> Bool
 
 
 def activity_columns(
-    organisation: Organisation,
+    organization: Organization,
     catalogue: AccessCatalog,
     people: IdentityChunk,
     requests: BoolArray,
@@ -161,13 +161,13 @@ def activity_columns(
     """Return the columns of events and access requests.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         catalogue: its sources and entitlements.
         people: the identities.
         requests: whether there is an access request for each, from `has_access_request`.
         columns: the identities' columns, from `identity_columns`.
     """
-    p, draws, calendar = people, organisation.draws, organisation.calendar
+    p, draws, calendar = people, organization.draws, organization.calendar
     kind = np.where(requests, 0, np.array(_COMMON)[draws.integers("event", p.numbers, len(_COMMON))])
     ago = draws.integers("event day", p.numbers, 360) + 1
     actors = choose(_ACTORS, kind)

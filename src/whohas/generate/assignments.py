@@ -1,6 +1,6 @@
 """Decide which accounts each identity has, their states, and their access.
 
-The shares follow real organisations: most accounts of people who leave are disabled at once, and the others are what an
+The shares follow real organizations: most accounts of people who leave are disabled at once, and the others are what an
 auditor looks for.
 """
 
@@ -22,7 +22,7 @@ from whohas.generate.people import (
     PREHIRE,
     TERMINATED,
     IdentityChunk,
-    Organisation,
+    Organization,
 )
 from whohas.generate.rng import BoolArray, IntArray, integer_array, one_in
 
@@ -122,15 +122,15 @@ class Assignments:
         return (self.hr, self.former, self.directory, self.admin, self.ledger, self.crm)
 
 
-def assign_access(organisation: Organisation, grants: AccessBundles, people: IdentityChunk) -> Assignments:
+def assign_access(organization: Organization, grants: AccessBundles, people: IdentityChunk) -> Assignments:
     """Return the accounts and the access of some people.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         grants: the bundles of access.
         people: the identities.
     """
-    p, draws = people, organisation.draws
+    p, draws = people, organization.draws
     chance, none = draws.booleans, np.zeros(p.numbers.size, dtype=bool)
     gone, away, here = p.state == TERMINATED, p.state == LEAVE, p.state != PREHIRE
     employed = (p.orphan_reason == NOT_ORPHAN) | (p.orphan_reason == LEFT_HR)
@@ -150,8 +150,8 @@ def assign_access(organisation: Organisation, grants: AccessBundles, people: Ide
     ledger = _LEDGER_CHOICE[p.department, draws.integers("ledger roles", p.numbers, 8)]
     crm = np.where(it & chance("no crm admin", p.numbers, 600), 0, _CRM_CHOICE[p.department])
     access = AccessChoice(
-        basics=np.where(has_directory & ~stripped, _basics(organisation, p), grants.basics.empty_bundle),
-        **_projects(organisation, grants, p.numbers, has_directory & ~stripped),
+        basics=np.where(has_directory & ~stripped, _basics(organization, p), grants.basics.empty_bundle),
+        **_projects(organization, grants, p.numbers, has_directory & ~stripped),
         powers=np.where(stripped, grants.powers.empty_bundle, power),
         admin_powers=np.where(
             has_admin, draws.integers("power", p.numbers, len(POWER_BUNDLES)), grants.powers.empty_bundle
@@ -213,14 +213,14 @@ def assign_access(organisation: Organisation, grants: AccessBundles, people: Ide
     )
 
 
-def _basics(organisation: Organisation, people: IdentityChunk) -> IntArray:
-    share = organisation.draws.booleans("share", people.numbers, 500)
-    remote = organisation.draws.booleans("remote", people.numbers, 700)
+def _basics(organization: Organization, people: IdentityChunk) -> IntArray:
+    share = organization.draws.booleans("share", people.numbers, 500)
+    remote = organization.draws.booleans("remote", people.numbers, 700)
     return people.department * 4 + share * 2 + remote
 
 
-def _projects(organisation: Organisation, grants: AccessBundles, at: IntArray, where: BoolArray) -> dict[str, IntArray]:
-    draws, count, nothing = organisation.draws, grants.projects.empty_bundle, grants.projects.empty_bundle
+def _projects(organization: Organization, grants: AccessBundles, at: IntArray, where: BoolArray) -> dict[str, IntArray]:
+    draws, count, nothing = organization.draws, grants.projects.empty_bundle, grants.projects.empty_bundle
     how_many = draws.integers("projects", at, 100)
     even = draws.integers("project", at, 1 << 20) / (1 << 20)
     first = (even * even * count).astype(np.int64)

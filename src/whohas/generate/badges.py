@@ -11,7 +11,7 @@ import numpy as np
 
 from whohas.generate import reference_data
 from whohas.generate.catalogue import BADGES
-from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, IdentityChunk, Organisation
+from whohas.generate.people import NO_ACCOUNTS, PREHIRE, TERMINATED, IdentityChunk, Organization
 from whohas.generate.rng import choose, one_in, text_array
 
 HEADER = ("Badge No", "Holder", "Email", "Building Access", "Disabled", "Issued", "Note")
@@ -71,15 +71,15 @@ def csv_header() -> str:
     return _csv([HEADER])
 
 
-def badge_rows(organisation: Organisation, people: IdentityChunk, columns: Mapping[str, list[str]]) -> BadgeRows:
+def badge_rows(organization: Organization, people: IdentityChunk, columns: Mapping[str, list[str]]) -> BadgeRows:
     """Return the badges of some identities; a few have a second, void badge.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         people: the identities.
         columns: the identities' columns, from `identity_columns`.
     """
-    p, draws = people, organisation.draws
+    p, draws = people, organization.draws
     present = (p.orphan_reason != NO_ACCOUNTS) & (p.state != PREHIRE) & draws.booleans("badge", p.numbers, 780)
     second = present & one_in(p.numbers, 61, 20)
     off = ((p.state == TERMINATED) & draws.booleans("badge off", p.numbers, 600)) | draws.booleans(
@@ -97,7 +97,7 @@ def badge_rows(organisation: Organisation, people: IdentityChunk, columns: Mappi
     )
     noted = np.where(one_in(p.numbers, 15, 9), draws.integers("note", p.numbers, len(_NOTES)), -1)
     notes = [("" if n < 0 else _NOTES[n]) for n in noted.tolist()]
-    issued = organisation.calendar.dates(np.maximum(p.days_since_created - draws.integers("issued", p.numbers, 20), 1))
+    issued = organization.calendar.dates(np.maximum(p.days_since_created - draws.integers("issued", p.numbers, 20), 1))
     everything = zip(
         p.numbers.tolist(), columns["plain"], emails, access, off.tolist(), issued, notes, present.tolist(),
         second.tolist(), strict=True,
@@ -112,15 +112,15 @@ def badge_rows(organisation: Organisation, people: IdentityChunk, columns: Mappi
     return BadgeRows(_csv(rows), len(rows), unknown, int(np.sum(present & off) + np.sum(second)))
 
 
-def visitor_badge_rows(organisation: Organisation, at: range) -> BadgeRows:
+def visitor_badge_rows(organization: Organization, at: range) -> BadgeRows:
     """Return badges of visitors, who are no identities.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         at: numbers of the visitors.
     """
     numbers = np.arange(at.start, at.stop)
-    days = organisation.calendar.dates(1 + organisation.draws.integers("visit", numbers, 300))
+    days = organization.calendar.dates(1 + organization.draws.integers("visit", numbers, 300))
     rows = [
         (f"V{n:05d}", f"Visitor {n:02d}", f"guest{n}@partner.example" if n % 2 else "", "Main Gate", "no", day, "")
         for n, day in zip(at, days, strict=True)

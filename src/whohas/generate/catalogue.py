@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isqrt
 
 from whohas.generate import reference_data
-from whohas.generate.people import Organisation
+from whohas.generate.people import Organization
 from whohas.generate.rng import integer_array
 
 HR, DIRECTORY, LEDGER, CRM = range(4)
@@ -171,23 +171,23 @@ def group_name(common: str) -> str:
 class _Maker:
     """Creates the catalogue's objects: gives each kind consecutive numbers for its ids, and finds owners."""
 
-    organisation: Organisation
+    organization: Organization
     made: dict[str, int] = field(default_factory=dict[str, int])
     known: dict[int, Owner] = field(default_factory=dict[int, Owner])
 
     def id(self, kind: str) -> str:
         number = self.made.get(kind, 0)
         self.made[kind] = number + 1
-        return self.organisation.draws.ids(kind, integer_array(number))[0]
+        return self.organization.draws.ids(kind, integer_array(number))[0]
 
     def person(self, number: int) -> Owner:
-        number = min(number, self.organisation.identities - 1)
+        number = min(number, self.organization.identities - 1)
         if number not in self.known:
             at = integer_array(number)
-            names = self.organisation.names(at)
+            names = self.organization.names(at)
             alias = names.alias[0]
             email = f"{alias}@{reference_data.DOMAIN}"
-            self.known[number] = Owner(number, self.organisation.ids(at)[0], alias, names.plain[0], email)
+            self.known[number] = Owner(number, self.organization.ids(at)[0], alias, names.plain[0], email)
         return self.known[number]
 
     def head(self, department: int) -> Owner:
@@ -195,8 +195,8 @@ class _Maker:
         return self.person(leaders.index(department) + 1 if department in leaders else 0)
 
     def any_lead(self, stream: str, number: int) -> Owner:
-        leads = self.organisation.manager_count
-        drawn = int(self.organisation.draws.integers(stream, integer_array(number), max(leads - 1, 1))[0])
+        leads = self.organization.manager_count
+        drawn = int(self.organization.draws.integers(stream, integer_array(number), max(leads - 1, 1))[0])
         return self.person(min(1 + drawn, max(leads - 1, 0)))
 
     def entitlement(
@@ -227,13 +227,13 @@ class _Maker:
         return AccessProfile(id, name, description, entitlements[0].source, owner, entitlements, app)
 
 
-def create_catalog(organisation: Organisation) -> AccessCatalog:
-    """Return the catalogue of an organisation."""
-    make = _Maker(organisation)
+def create_catalog(organization: Organization) -> AccessCatalog:
+    """Return the catalogue of an organization."""
+    make = _Maker(organization)
     sources = _sources(make)
     _, directory, ledger, crm = sources
     apps = _apps(make, sources)
-    root = isqrt(organisation.identities)
+    root = isqrt(organization.identities)
 
     staff = (
         make.group(directory, "All Staff", "Everybody at Acme"),

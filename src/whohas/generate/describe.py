@@ -10,7 +10,7 @@ from whohas.generate import reference_data
 from whohas.generate.assignments import Assignments
 from whohas.generate.catalogue import HR, AccessCatalog
 from whohas.generate.grants import AccessBundles
-from whohas.generate.people import PREHIRE, TERMINATED, IdentityChunk, Organisation
+from whohas.generate.people import PREHIRE, TERMINATED, IdentityChunk, Organization
 from whohas.generate.rng import BoolArray, IntArray, TextArray, choose, one_in, text_array
 from whohas.generate.template import EncodedSlot, MembersSlot, Template, TextSlot, ValueSlot, compact_json, json_escaped
 
@@ -40,9 +40,9 @@ def reference(id: str, name: str) -> dict[str, str]:
     return {"id": id, "name": name}
 
 
-def profile_id(organisation: Organisation) -> str:
+def profile_id(organization: Organization) -> str:
     """Return the id of the only identity profile."""
-    return organisation.draws.ids("identity profile", np.zeros(1, dtype=np.int64))[0]
+    return organization.draws.ids("identity profile", np.zeros(1, dtype=np.int64))[0]
 
 
 def _titles() -> TextArray:
@@ -134,19 +134,19 @@ def identity_template() -> Template:
 
 
 def identity_columns(
-    organisation: Organisation, catalogue: AccessCatalog, owns: Mapping[int, str], people: IdentityChunk
+    organization: Organization, catalogue: AccessCatalog, owns: Mapping[int, str], people: IdentityChunk
 ) -> dict[str, list[str]]:
     """Return the columns of identities, apart from those of their access.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         catalogue: its sources.
         owns: the members for owned objects by the owner's number, from `ownership_members`.
         people: the identities.
     """
-    p, draws, calendar = people, organisation.draws, organisation.calendar
-    names, bosses = organisation.names(p.numbers), np.maximum(p.manager, 0)
-    boss_ids, boss_names = organisation.ids(bosses), organisation.names(bosses)
+    p, draws, calendar = people, organization.draws, organization.calendar
+    names, bosses = organization.names(p.numbers), np.maximum(p.manager, 0)
+    boss_ids, boss_names = organization.ids(bosses), organization.names(bosses)
     gone, employed = p.state == TERMINATED, p.manager >= 0
     from_hr = p.orphan_reason <= 1
     emails = [f"{a}@{reference_data.DOMAIN}" for a in names.alias]
@@ -162,11 +162,11 @@ def identity_columns(
     )
     hr = catalogue.sources[HR]
     profile = "," + compact_json(
-        {"identityProfile": reference(profile_id(organisation), PROFILE), "source": reference(hr.id, hr.name)}
+        {"identityProfile": reference(profile_id(organization), PROFILE), "source": reference(hr.id, hr.name)}
     )[1:-1]  # fmt: skip
     description = choose(_DESCRIPTION, draws.integers("description", p.numbers, len(_DESCRIPTION)))
     return {
-        "id": organisation.ids(p.numbers),
+        "id": organization.ids(p.numbers),
         "plain": names.plain,
         "display": names.display,
         "given": names.given,
@@ -196,7 +196,7 @@ def identity_columns(
         "country": choose(_COUNTRY, p.office),
         "region": choose(_REGION, p.office),
         "address": _ADDRESS[p.office, draws.integers("address", p.numbers, 2)].tolist(),
-        "title": _title(organisation, p),
+        "title": _title(organization, p),
         "start": calendar.dates(p.days_since_start),
         "end.member": json_member("endDate", calendar.dates(ended), gone),
         "note.member": json_member("note", description, one_in(p.numbers, 73, 55)),
@@ -220,27 +220,27 @@ def identity_columns(
                 strict=True,
             )
         ],
-        "processing": _processing(organisation, p),
+        "processing": _processing(organization, p),
         "owns": [owns.get(number, "") for number in p.numbers.tolist()],
         "tags": _tags(p),
     }
 
 
-def _title(organisation: Organisation, people: IdentityChunk) -> list[str]:
+def _title(organization: Organization, people: IdentityChunk) -> list[str]:
     p = people
-    ordinary = _TITLE[p.department, organisation.draws.integers("title", p.numbers, _TITLES)]
+    ordinary = _TITLE[p.department, organization.draws.integers("title", p.numbers, _TITLES)]
     return np.where(
         p.is_manager, _LEAD_TITLE[np.minimum(p.level, len(_LEAD_TITLE) - 1), p.department], ordinary
     ).tolist()
 
 
-def _processing(organisation: Organisation, people: IdentityChunk) -> list[str]:
+def _processing(organization: Organization, people: IdentityChunk) -> list[str]:
     texts, failed = [""] * people.numbers.size, np.flatnonzero(people.failed)
     at = people.numbers[failed]
-    draws = organisation.draws
+    draws = organization.draws
     stages = draws.integers("stage", at, len(reference_data.STAGES)).tolist()
     retries = draws.integers("retries", at, 4).tolist()
-    dates = organisation.calendar.afternoon_times("failed", at, 1 + draws.integers("failed", at, 20))
+    dates = organization.calendar.afternoon_times("failed", at, 1 + draws.integers("failed", at, 20))
     for index, chosen, retry, date in zip(failed.tolist(), stages, retries, dates, strict=True):
         stage, message, trace = reference_data.STAGES[chosen]
         details = {"date": date, "stage": stage, "retryCount": retry, "stackTrace": trace, "message": message}

@@ -18,7 +18,7 @@ from whohas.generate.catalogue import (
     Role,
 )
 from whohas.generate.describe import PROFILE, profile_id, reference
-from whohas.generate.people import Organisation
+from whohas.generate.people import Organization
 from whohas.generate.rng import IntArray
 from whohas.generate.template import compact_json
 
@@ -26,19 +26,19 @@ Document = dict[str, object]
 
 
 def catalog_documents(
-    organisation: Organisation, catalogue: AccessCatalog, identities: int
+    organization: Organization, catalogue: AccessCatalog, identities: int
 ) -> Iterator[tuple[str, list[bytes]]]:
     """Yield the name of each file, without `.ndjson`, and its lines.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         catalogue: its sources, entitlements, access profiles, roles and applications.
         identities: number of identities of the identity profile.
     """
-    dates = _Dates(organisation)
+    dates = _Dates(organization)
     files: dict[str, list[Document]] = {
         "sources": [_source(n, s, dates) for n, s in enumerate(catalogue.sources)],
-        "identity_profiles": [_profile(organisation, catalogue.sources[HR], identities, dates)],
+        "identity_profiles": [_profile(organization, catalogue.sources[HR], identities, dates)],
         "entitlements": [_entitlement(n, e, dates) for n, e in enumerate(catalogue.entitlements)],
         "access_profiles": [_access_profile(n, p, dates) for n, p in enumerate(catalogue.profiles)],
         "roles": [_role(n, r, dates) for n, r in enumerate(catalogue.roles)],
@@ -51,13 +51,13 @@ def catalog_documents(
 class _Dates:
     """The dates of the catalogue's objects: created, modified, synced."""
 
-    def __init__(self, organisation: Organisation) -> None:
-        self._organisation = organisation
+    def __init__(self, organization: Organization) -> None:
+        self._organization = organization
 
     def of(self, kind: str, number: int) -> Document:
-        at, calendar = np.array([number], dtype=np.int64), self._organisation.calendar
-        age: IntArray = 400 + self._organisation.draws.integers(kind, at, 2500)
-        changed: IntArray = 1 + self._organisation.draws.integers(f"{kind} change", at, 390)
+        at, calendar = np.array([number], dtype=np.int64), self._organization.calendar
+        age: IntArray = 400 + self._organization.draws.integers(kind, at, 2500)
+        changed: IntArray = 1 + self._organization.draws.integers(f"{kind} change", at, 390)
         return {
             "created": calendar.morning_times(kind, at, age)[0],
             "modified": calendar.afternoon_times(kind, at, changed)[0],
@@ -94,10 +94,10 @@ def _source(number: int, source: GeneratedSource, dates: _Dates) -> Document:
     }
 
 
-def _profile(organisation: Organisation, source: GeneratedSource, identities: int, dates: _Dates) -> Document:
+def _profile(organization: Organization, source: GeneratedSource, identities: int, dates: _Dates) -> Document:
     known = dates.of("identity profile", 0)
     return {
-        "id": profile_id(organisation),
+        "id": profile_id(organization),
         "name": PROFILE,
         "created": known["created"],
         "modified": known["modified"],

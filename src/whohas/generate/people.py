@@ -86,7 +86,7 @@ class NameChunk:
 
 
 @dataclass(frozen=True)
-class Organisation:
+class Organization:
     """A generated company.
 
     Attributes:
@@ -234,14 +234,14 @@ class _Words:
             sum(pairs),
         )
 
-    def indexes(self, organisation: Organisation, at: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    def indexes(self, organization: Organization, at: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Return the indexes of culture, given name and family name for each number.
 
         Consecutive numbers step through all pairs of names, because the step is coprime to the number of pairs: a name
         repeats only after all pairs have been used.
         """
         step = _coprime(int(self.pairs * 0.6180339887), self.pairs)
-        shift = organisation.seed * 7919
+        shift = organization.seed * 7919
         pair = (at % self.pairs * step + shift) % self.pairs
         culture = np.searchsorted(self.starts, pair, side="right") - 1
         within = pair - self.starts[culture]

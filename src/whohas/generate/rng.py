@@ -1,6 +1,6 @@
 """Stateless random numbers: a draw for object number n depends only on the seed, the name of a stream and n.
 
-Any part of the organisation can therefore be computed again at any time, such as the name of an identity's manager in
+Any part of the organization can therefore be computed again at any time, such as the name of an identity's manager in
 another chunk, and nothing has to be kept in memory. The mixing function is the finaliser of SplitMix64.
 """
 
@@ -75,6 +75,6 @@ def choose(choices: TextArray, at: IntArray) -> list[str]:
 def one_in(at: IntArray, period: int, phase: int) -> BoolArray:
     """Return a boolean for every number in `at`: true for those with the remainder `phase` on division by `period`.
 
-    Used for rare cases instead of `booleans`, so that even a small organisation has some.
+    Used for rare cases instead of `booleans`, so that even a small organization has some.
     """
     return at % period == phase

@@ -12,7 +12,7 @@ from whohas.generate.assignments import AccountKind
 from whohas.generate.catalogue import CRM, DIRECTORY, LEDGER, AccessCatalog
 from whohas.generate.describe import json_member
 from whohas.generate.grants import AccessBundles
-from whohas.generate.people import Organisation
+from whohas.generate.people import Organization
 from whohas.generate.rng import BoolArray, IntArray, choose, one_in, text_array
 from whohas.generate.template import MembersSlot, TextSlot, ValueSlot, compact_json, json_escaped
 
@@ -26,30 +26,30 @@ _PURPOSE = text_array(
 
 
 def uncorrelated_accounts(
-    organisation: Organisation, catalogue: AccessCatalog, grants: AccessBundles, chunk: int
+    organization: Organization, catalogue: AccessCatalog, grants: AccessBundles, chunk: int
 ) -> Iterator[tuple[AccountKind, list[bytes]]]:
-    """Generate the uncorrelated accounts of the fictional organisation.
+    """Generate the uncorrelated accounts of the fictional organization.
 
     Yields:
         The kind of a chunk of accounts (see `IDENTITIES_PER_ACCOUNT`), and their lines for `accounts.ndjson`.
 
     Args:
-        organisation: the organisation.
+        organization: the organization.
         catalogue: its sources and entitlements.
         grants: the sets of entitlements that an account can hold, as JSON text.
         chunk: the largest number of accounts in a chunk.
     """
     for kind, period in IDENTITIES_PER_ACCOUNT.items():
-        total = max(1, organisation.identities // period)
+        total = max(1, organization.identities // period)
         for start in range(0, total, chunk):
             at = np.arange(start, min(start + chunk, total))
-            yield _lines(organisation, catalogue, grants, kind, at)
+            yield _lines(organization, catalogue, grants, kind, at)
 
 
 def _lines(
-    organisation: Organisation, catalogue: AccessCatalog, grants: AccessBundles, kind: str, at: IntArray
+    organization: Organization, catalogue: AccessCatalog, grants: AccessBundles, kind: str, at: IntArray
 ) -> tuple[AccountKind, list[bytes]]:
-    draws, everyone, nobody = organisation.draws, np.ones(at.size, dtype=bool), np.zeros(at.size, dtype=bool)
+    draws, everyone, nobody = organization.draws, np.ones(at.size, dtype=bool), np.zeros(at.size, dtype=bool)
     disabled = draws.booleans(f"{kind} off", at, {"leaver": 400, "partner": 200}.get(kind, 60))
     held = AccountKind(
         key=kind,
@@ -60,8 +60,8 @@ def _lines(
         manually_correlated=nobody,
         privileged=_privileged(kind, at),
     )
-    columns = common_account_columns(organisation, held, at, 60 + draws.integers(f"{kind} oldest", at, 2900))
-    attributes, more = _attributes(organisation, catalogue, grants, held, at)
+    columns = common_account_columns(organization, held, at, 60 + draws.integers(f"{kind} oldest", at, 2900))
+    attributes, more = _attributes(organization, catalogue, grants, held, at)
     template = account_template(catalogue, kind, held.source, attributes, correlated=False)
     return held, list(template.lines(columns | more))
 
@@ -71,10 +71,10 @@ def _privileged(kind: str, at: IntArray) -> BoolArray:
 
 
 def _attributes(
-    organisation: Organisation, catalogue: AccessCatalog, grants: AccessBundles, held: AccountKind, at: IntArray
+    organization: Organization, catalogue: AccessCatalog, grants: AccessBundles, held: AccountKind, at: IntArray
 ) -> tuple[dict[str, object], dict[str, list[str]]]:
-    kind, draws = held.key, organisation.draws
-    unknown = organisation.names(at + organisation.identities)
+    kind, draws = held.key, organization.draws
+    unknown = organization.names(at + organization.identities)
     numbers = at.tolist()
     control = choose(text_array(["512", "514"]), held.disabled.astype(np.int64))
     purpose = choose(_PURPOSE, draws.integers(f"{kind} purpose", at, len(_PURPOSE)))

@@ -1,4 +1,4 @@
-"""Write the files of a generated organisation, in chunks of identities so that memory use does not grow."""
+"""Write the files of a generated organization, in chunks of identities so that memory use does not grow."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from whohas.generate.describe import (
 )
 from whohas.generate.grants import AccessBundles
 from whohas.generate.inventory import catalog_documents
-from whohas.generate.people import Organisation
+from whohas.generate.people import Organization
 from whohas.generate.summary import Summary, SummaryCounter
 from whohas.generate.uncorrelated import uncorrelated_accounts
 
@@ -46,7 +46,7 @@ def generate(
     *,
     reference: date = REFERENCE,
 ) -> Summary:
-    """Write the files of a fictional organisation into a folder.
+    """Write the files of a fictional organization into a folder.
 
     The same arguments give the same bytes. Memory use does not grow with `identities`.
 
@@ -66,29 +66,29 @@ def generate(
     if identities < 1 or seed < 0:
         raise ValueError(f"identities must be at least 1 and seed at least 0, not {identities} and {seed}")
     folder.mkdir(parents=True, exist_ok=True)
-    organisation = Organisation(identities, seed, reference)
+    organization = Organization(identities, seed, reference)
     with ExitStack() as stack:
-        return _Writer(folder, stack, organisation).write(progress)
+        return _Writer(folder, stack, organization).write(progress)
 
 
 class _Writer:
-    def __init__(self, folder: Path, stack: ExitStack, organisation: Organisation) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, organization: Organization) -> None:
         self._folder = folder
         self._stack = stack
-        self._organisation = organisation
-        self._catalogue: AccessCatalog = create_catalog(organisation)
+        self._organization = organization
+        self._catalogue: AccessCatalog = create_catalog(organization)
         self._grants = AccessBundles.of(self._catalogue)
         self._tally = SummaryCounter()
 
     def write(self, progress: Callable[[int], None]) -> Summary:
-        total = self._organisation.identities
+        total = self._organization.identities
         self._people(progress)
         accounts = self._open("accounts.ndjson", "ab")
-        for kind, lines in uncorrelated_accounts(self._organisation, self._catalogue, self._grants, CHUNK):
+        for kind, lines in uncorrelated_accounts(self._organization, self._catalogue, self._grants, CHUNK):
             _put(accounts, lines)
             self._tally.accounts(kind, uncorrelated=True)
         self._visitors(max(2, total // VISITOR_PERIOD))
-        for name, lines in catalog_documents(self._organisation, self._catalogue, self._tally.with_source):
+        for name, lines in catalog_documents(self._organization, self._catalogue, self._tally.with_source):
             _put(self._open(f"{name}.ndjson"), lines)
         (self._folder / "badges.toml").write_text(MAPPING, encoding="utf-8", newline="\n")
         c = self._catalogue
@@ -112,7 +112,7 @@ class _Writer:
             badges_.write(csv_header().encode())
             identity, event, activity = identity_template(), event_template(), activity_template(self._catalogue)
             of_kind, owns = account_templates(self._catalogue), ownership_members(self._catalogue)
-            o, c, total = self._organisation, self._catalogue, self._organisation.identities
+            o, c, total = self._organization, self._catalogue, self._organization.identities
             for start in range(0, total, CHUNK):
                 people = o.people(np.arange(start, min(start + CHUNK, total)))
                 held = assign_access(o, self._grants, people)
@@ -136,7 +136,7 @@ class _Writer:
     def _visitors(self, total: int) -> None:
         file = self._open("badges.csv", "ab")
         for start in range(0, total, CHUNK):
-            issued = visitor_badge_rows(self._organisation, range(start, min(start + CHUNK, total)))
+            issued = visitor_badge_rows(self._organization, range(start, min(start + CHUNK, total)))
             file.write(issued.text.encode())
             self._tally.badges(issued)
 

@@ -67,7 +67,7 @@ class Plan:
         statement: the SQL statement that gives the rows; None if `parts` give them.
         messages: the messages of the run.
         parts: the files of the zip, in order; empty if there is a single statement.
-        attributes: what the field `attributes` of the published API contains in addition to the organisation.
+        attributes: what the field `attributes` of the published API contains in addition to the organization.
         unfiltered: how many rows (or identities, in a report on them) there would be without the arguments that filter
             them; None where none does.
 

@@ -242,7 +242,7 @@ def panel_titles(columns: Sequence[ResultColumn], panels: Sequence[Panel]) -> li
 
 
 def footer(about: ReportMetadata, layout: PageLayout, regular: Shaper) -> bytes:
-    """Return operators that draw the left part of the footer: organisation, title and run id."""
+    """Return operators that draw the left part of the footer: organization, title and run id."""
     names = " · ".join(name for name in (about.org, about.title) if name)
     # Reserve the same width for every run id, so that names are shortened alike in each run. The title block has them
     # in full.

@@ -254,7 +254,7 @@ def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> li
     part = [("Part", extract.rows.name)] if extract.rows.name else []
     loaded = [("Loaded", format_time(about.loaded_at, options.zone))] if about.loaded else []
     gaps = [("Data", about.gaps)] if about.gaps else []
-    org = [("Organisation", about.org)] if about.org else []
+    org = [("Organization", about.org)] if about.org else []
     return [
         ("Report", about.title),
         *part,

@@ -42,7 +42,7 @@ class Concept(StrEnum):
     DESCRIPTION = "description"
     ENTITLEMENT = "entitlement"
     SOURCE = "source"
-    WORK = "place in the organisation"
+    WORK = "place in the organization"
 
 
 _PHRASES: Final[dict[Concept, str]] = {
