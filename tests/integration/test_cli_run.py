@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 from pathlib import Path
 
 from support import Server, result_when_over, serving, whohas
@@ -41,6 +42,16 @@ def test_wrong_arguments_are_one_line_on_stderr(own_home: Path) -> None:
         done = whohas(own_home, "run", "ACCOUNTS", "-q", *arguments)
         assert done.returncode == code, (arguments, done)
         assert text in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_report_is_described_with_all_arguments_and_columns(own_home: Path) -> None:
+    shown = whohas(own_home, "reports", "accounts").stdout
+    assert "\ncolumns " in shown and "\nnativeIdentity " in shown
+    (crm,) = [line for line in shown.splitlines() if line.startswith("Nimbus CRM ")]
+    assert "permissionSets" in crm, "the attributes of each source are columns too"
+    described = json.loads(whohas(own_home, "reports", "accounts", "-o", "json").stdout)
+    assert [one["name"] for one in described["arguments"]] == ["application", "sourceName", "columns"]
+    assert "permissionSets" in described["sourceColumns"]["Nimbus CRM"]
 
 
 def test_the_runs_of_this_installation_are_listed(own_home: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from patience import PATIENCE_SECONDS
 from support import Server
 from whohas_client import AsyncClient, AsyncRun, Client
-from whohas_client.errors import InvalidArguments, MissingExtra, NotFound
+from whohas_client.errors import InvalidArguments, MissingExtra, NotFound, ReportWarning
 
 SOURCE = "Active Directory"
 Do = Callable[[Callable[[Any], Any]], Any]
@@ -163,6 +163,20 @@ def test_a_refused_run_has_the_words_of_the_server(client: Any, tmp_path: Path) 
         client.open_run("0" * 32).to(tmp_path / "a.csv")
     with pytest.raises(NotFound, match="There is no run"):
         client.open_run("0" * 32).rows()
+
+
+def test_an_argument_that_is_ignored_is_a_warning(client: Any) -> None:
+    with pytest.warns(ReportWarning, match="IDENTITIES has no argument colour: ignored"):
+        client.run("IDENTITIES", colour="red")
+    with pytest.raises(InvalidArguments, match="Did you mean source"):
+        client.run("ACCOUNTS", sorce=SOURCE)
+
+
+def test_only_the_owner_can_read_a_new_file(client: Any, tmp_path: Path) -> None:
+    run = client.run("IDENTITIES", formats="csv")
+    for mode in (0o600, 0o640):
+        assert run.to(tmp_path / "a.csv").stat().st_mode & 0o777 == mode, "a replaced file keeps its permissions"
+        (tmp_path / "a.csv").chmod(0o640)
 
 
 def test_the_published_method_names_work(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ class Profile:
         return bool(self.client_id and self.client_secret)
 
     def credentials(self, environ: Mapping[str, str]) -> tuple[str, str]:
-        """Return id and secret: those of the file, or else of the environment; empty where there are none."""
+        """Return id and secret: those of the file, or else of the environment; empty where both lack them."""
         if self.has_credentials:
             return self.client_id, self.client_secret
         return environment_credentials(self.url, environ)

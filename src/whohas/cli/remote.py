@@ -44,7 +44,7 @@ def open_remote(target: ServerTarget, note: Callable[[str], None]) -> Generator[
     """Yield the backend of a server; close its connections at the end of the context.
 
     Args:
-        note: tells the user what the server does not say.
+        note: shows the user a sentence on what the server does not say.
     """
     from whohas.settings import load_settings
     from whohas_client import Client
