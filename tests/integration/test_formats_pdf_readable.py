@@ -276,6 +276,19 @@ def headings(document: Printed) -> list[str]:
     return texts
 
 
+def test_a_group_without_values_says_so_in_its_heading(tmp_path: Path) -> None:
+    access = ResultColumn("account.access", "texts", label="Access", section="Account")
+    rows = [
+        ["1", "Ann", None, None, None, None, "", None],
+        ["2", "Bo", "b@acme.example", None, None, None, None, []],
+        ["3", "Cy", None, None, None, None, None, ["Admins"]],
+        ["4", "Di", None, None, None, "di", "AD", None],
+    ]
+    document = Printed(made(tmp_path, [*GROUPED, access], *rows, group="id"))
+    found = [text for text in headings(document) if text not in ("Account", "Source", "Access")]
+    assert found[-8:] == ["Ann", "No account", "Bo", "Email: b@acme.example  ·  No account", "Cy", "", "Di", ""]
+
+
 def test_a_group_has_a_heading_and_the_rows_only_the_rest(tmp_path: Path) -> None:
     rows = [*accounts_of(1, "Ada", 2, "a@acme.example"), *accounts_of(2, "Bo", 1)]
     document = Printed(made(tmp_path, GROUPED, *rows, group="id"))

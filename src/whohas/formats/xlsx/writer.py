@@ -265,7 +265,7 @@ def _meanings(extract: Extract, layout: _Layout, labels: bool) -> list[tuple[str
     explained: list[tuple[str, str]] = []
     for place, (column, header) in enumerate(zip(extract.rows.columns, layout.header, strict=True)):
         other = column.name if labels else column.label
-        texts = [other] if other and other != header else []
+        texts = [other] if other and (column.doc or _letters(other) != _letters(header)) else []
         if column.doc:
             texts.append(column.doc)
         if texts and len(explained) < _MOST_EXPLAINED:
@@ -274,6 +274,11 @@ def _meanings(extract: Extract, layout: _Layout, labels: bool) -> list[tuple[str
     if explained and others:
         explained.append(("", f"{pluralize(others, 'more column', 'more columns')}, named as in the data."))
     return explained
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name in lower case: `displayName` and `Display name` have the same."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> list[tuple[str, str | int]]:
