@@ -174,7 +174,8 @@ def _write_rows(
 ) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    styles = [NUMBER_HEADER if type == "integer" else TABLE_HEADER for type in types] if layout.choice else []
+    # spreadsheets show numbers and times at the right
+    styles = [NUMBER_HEADER if type in ("integer", "time") else TABLE_HEADER for type in types] if layout.choice else []
     header = header_xml(layout.header, styles)
     boolean = BOOLEAN if layout.choice else 0
     batches, done = _batches(extract), 0
