@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rendering
@@ -19,6 +20,7 @@ from verapdf_jars import judged
 from whohas.engine.statement import ResultColumn
 from whohas.engine.summary import BreakdownValue, Category, FigureValue, RowsSummary
 from whohas.formats.base import WriteOptions
+from whohas.formats.pdf.layout import ColumnWidths, choose_readable_layout
 from whohas.formats.pdf.writer import write
 
 READABLE = WriteOptions(detail="readable")
@@ -181,6 +183,14 @@ def test_a_single_bar_is_printed_as_text(tmp_path: Path) -> None:
     assert paragraphs[-2:] == ["Accounts by source", "Payroll: 17 (9 enabled, 8 disabled)"]
 
 
+def test_the_header_of_numbers_has_one_line() -> None:
+    columns = [ResultColumn("n", "integer"), *[MAIL] * 14]
+    number = ColumnWidths(header=12.0, longest_part=5.0, cells=np.ones(9))
+    text = ColumnWidths(header=12.0, longest_part=5.0, cells=np.full(9, 9.0))
+    (panel,) = choose_readable_layout(columns, [number, *[text] * 14], "a4").panels
+    assert panel.widths[0] > 11.9 > panel.widths[1]
+
+
 def test_a_chart_of_one_state_names_it_in_its_legend(tmp_path: Path) -> None:
     one = dataclasses.replace(
         SUMMARY.breakdowns[0],
@@ -274,6 +284,19 @@ def headings(document: Printed) -> list[str]:
         found = [text for role, text in document.marked(page) if role == "TH"]
         texts += found[2:] if not texts else found
     return texts
+
+
+def test_a_group_without_values_says_so_in_its_heading(tmp_path: Path) -> None:
+    access = ResultColumn("account.access", "texts", label="Access", section="Account")
+    rows = [
+        ["1", "Ann", None, None, None, None, "", None],
+        ["2", "Bo", "b@acme.example", None, None, None, None, []],
+        ["3", "Cy", None, None, None, None, None, ["Admins"]],
+        ["4", "Di", None, None, None, "di", "AD", None],
+    ]
+    document = Printed(made(tmp_path, [*GROUPED, access], *rows, group="id"))
+    found = [text for text in headings(document) if text not in ("Account", "Source", "Access")]
+    assert found[-8:] == ["Ann", "No account", "Bo", "Email: b@acme.example  ·  No account", "Cy", "", "Di", ""]
 
 
 def test_a_group_has_a_heading_and_the_rows_only_the_rest(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from xml.parsers import expat
 import pytest
 from openpyxl import load_workbook
 
-from rendering import ABOUT, BY_STATE, BY_VALUE, SUMMARY, TYPES, extract
+from rendering import ABOUT, BY_STATE, BY_VALUE, STARTED, SUMMARY, TYPES, extract
 from whohas.engine.statement import ResultColumn
 from whohas.engine.summary import Category, RowsSummary
 from whohas.formats.base import Extract, WriteOptions
@@ -134,10 +134,10 @@ def test_very_many_columns_are_not_all_explained(tmp_path: Path) -> None:
 
 
 def test_headers_stand_at_the_side_of_their_values(tmp_path: Path) -> None:
-    columns = [ResultColumn(type, type) for type in ("text", "integer", "boolean")]
-    sheet = book(extract(tmp_path, columns, ("x", 1, True), ("y", 2, False)), options=READABLE).worksheets[1]
-    assert [cell.alignment.horizontal for cell in sheet[1]] == [None, "right", None]
-    assert [cell.alignment.horizontal for cell in sheet[2]] == [None, None, "left"]
+    columns = [ResultColumn(type, type) for type in ("text", "integer", "boolean", "time")]
+    sheet = book(extract(tmp_path, columns, ("x", 1, True, STARTED)), options=READABLE).worksheets[1]
+    assert [cell.alignment.horizontal for cell in sheet[1]] == [None, "right", None, "right"]
+    assert [cell.alignment.horizontal for cell in sheet[2]] == [None, None, "left", None]
 
 
 def referred(sheet: Any, formula: str) -> list[Any]:

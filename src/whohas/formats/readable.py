@@ -53,6 +53,12 @@ class ColumnChoice:
         chosen = [self.columns[place] for place in places]
         return tuple(column_labels(chosen)) if self.labels else tuple(column.name for column in chosen)
 
+    def nothing_in(self, places: Sequence[int]) -> str:
+        """Return what a row of a group says that has no value in some columns, such as `No account` if all of them are
+        in the section `Account`."""
+        sections = {self.columns[place].section for place in places}
+        return f"No {sections.pop().lower()}" if len(sections) == 1 and "" not in sections else "No values"
+
     @property
     def left_out(self) -> tuple[tuple[str, str], ...]:
         """Lines for the first page of a file, as label and value: `Ids left out`, `Empty, left out` and `Details left

@@ -27,9 +27,9 @@ FILE_ARGUMENTS: Mapping[str, str] = {
     "timeZone": "The time zone of times in files for people (PDF, XLSX, HTML), such as Europe/Berlin. Default: "
     "`WHOHAS_TIME_ZONE`, UTC.",
     "pageSize": "The paper of a PDF, and of an XLSX that is printed: A4 or Letter. Default: `WHOHAS_PAGE_SIZE`, A4.",
-    "detail": "readable: files for people (PDF, HTML) have labels, and leave out ids and columns without any value; an "
-    "XLSX hides these. complete: every column under its technical name. Default: readable. CSV, JSON and Parquet are "
-    "always complete.",
+    "detail": "readable: files for people (PDF, HTML) have labels, `Yes` and `No`, and times to the second, and leave "
+    "out ids and columns without any value; an XLSX hides these. complete: every column under its technical name, with "
+    "exact values. Default: readable. CSV, JSON and Parquet are always complete.",
     "labels": "true: the header of an XLSX has labels, such as `Display name`, instead of technical names.",
 }
 """The arguments on files that every report accepts, each with a description for the reference pages."""

@@ -129,8 +129,7 @@ def _grouped(extract: Extract, layout: TableLayout, shown: int, options: WriteOp
     width, columns = len(layout.table), layout.table_columns
     places = (*layout.identity, *layout.heading, *layout.table)
     first = len(layout.identity)
-    sections = {column.section for column in columns}
-    nothing = f"No {sections.pop().lower()}" if len(sections) == 1 and "" not in sections else "No values"
+    nothing = layout.choice.nothing_in(layout.table)
     rows = first_rows(extract, places, shown, options)
     for _, group in groupby(rows, lambda row: row[:first]):
         opened = False

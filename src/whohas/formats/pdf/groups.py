@@ -135,10 +135,11 @@ class HeadingTypesetter:
 
     Args:
         columns: the columns of the heading, named by their labels, that of the title first.
-        places: the index of each of them in a batch.
+        places: the index of each of them in a batch, behind those of the columns of the rows.
         group: the index of the group column in a batch.
         zone: the IANA time zone of times.
         room: maximum width of a line, in thousandths of an em.
+        nothing: what a heading says if the first row of its group has no value, such as `No account`.
     """
 
     def __init__(
@@ -150,7 +151,9 @@ class HeadingTypesetter:
         room: int,
         bold: Typesetter,
         regular: Typesetter,
+        nothing: str,
     ) -> None:
+        self._nothing = nothing
         self._columns = list(zip(columns, places, strict=True))
         self._compared = tuple(dict.fromkeys((*places, group)))
         self._zone, self._room = zone, room
@@ -166,24 +169,38 @@ class HeadingTypesetter:
             for column, place in self._columns
         ]
         names = compute.if_else(compute.equal(texts[0], ""), _NO_TITLE, texts[0])
-        facts = self._facts(texts[1:], len(rows))
+        facts = self._facts([*texts[1:], self._without_values(batch, taken)])
         shaped = self._regular.shape(facts, self._room)
         lines = np.where(np.asarray(compute.equal(facts, "")), 0, _lines(shaped))
         titles = self._bold.shape(names, self._room)
         return Headings(rows, names.to_pylist(), titles, ShapedColumn(shaped.cells, lines), self._continued(names))
 
-    def _facts(self, texts: Sequence[pa.StringArray], count: int) -> pa.StringArray:
-        """Return the values of each heading after its title; empty ones are left out."""
+    def _without_values(self, batch: pa.RecordBatch, rows: pa.Array) -> pa.StringArray:
+        """Return `nothing` for each of some rows that has no value in any column, and an empty text for others."""
+        empty = np.ones(len(rows), bool)
+        for place in range(self._columns[0][1]):
+            if not empty.any():
+                break
+            column = batch.column(place).take(rows)
+            found = column.is_valid()
+            if pa.types.is_list(column.type):
+                found = compute.greater(compute.list_value_length(column), 0).fill_null(False)
+            elif pa.types.is_string(column.type) or pa.types.is_dictionary(column.type):
+                found = compute.not_equal(column.cast(pa.string()), "").fill_null(False)
+            empty &= ~np.asarray(found)
+        return compute.if_else(pa.array(empty), self._nothing, "")
+
+    def _facts(self, texts: Sequence[pa.StringArray]) -> pa.StringArray:
+        """Return the values of each heading after its title; empty ones are left out. The last ones have no label."""
+        labels = [*(f"{column.name}: " for column, _ in self._columns[1:]), ""]
         labelled = [
             compute.if_else(
                 compute.equal(values, ""),
                 "",
-                compute.binary_join_element_wise(f"{_BETWEEN}{column.name}: ", values, ""),
+                compute.binary_join_element_wise(f"{_BETWEEN}{label}", values, ""),
             )
-            for (column, _), values in zip(self._columns[1:], texts, strict=True)
+            for label, values in zip(labels, texts, strict=True)
         ]
-        if not labelled:
-            return pa.array([""] * count, pa.string())
         return compute.utf8_slice_codeunits(compute.binary_join_element_wise(*labelled, ""), len(_BETWEEN))
 
     def _continued(self, names: pa.StringArray) -> ShapedColumn:

@@ -36,8 +36,8 @@ _OUTLINE: Final = 0.8
 _RULE: Final = 1.2
 _BAR, _PITCH = 7.0, 11.0
 """Height of a bar, and distance between two of them, in points."""
-_NAMES: Final = 0.36
-"""Share of the width of a chart that the names of its categories get."""
+_NAMES: Final = 0.5
+"""Largest share of the width of a chart that the names of its categories get."""
 _SWATCH: Final = 7.0
 _PATTERNS: Final = {"enabled": 0, "locked": 1, "disabled": 2, "unknown": 3}
 """The patterns of series with these names. Any other has that of its index."""

@@ -128,7 +128,14 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
             if above and group is not None:
                 read = range(len(shown), len(shown) + len(above))
                 headings = HeadingTypesetter(
-                    _headed(choice, above), read, read.stop, options.zone, frame.heading_room, bold, regular
+                    _headed(choice, above),
+                    read,
+                    read.stop,
+                    options.zone,
+                    frame.heading_room,
+                    bold,
+                    regular,
+                    choice.nothing_in(shown),
                 )
                 places = (*shown, *above, group)
             pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)

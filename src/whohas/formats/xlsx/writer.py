@@ -174,7 +174,8 @@ def _write_rows(
 ) -> None:
     columns = extract.rows.columns
     types: list[ColumnType] = [column.type for column in columns]
-    styles = [NUMBER_HEADER if type == "integer" else TABLE_HEADER for type in types] if layout.choice else []
+    # spreadsheets show numbers and times at the right
+    styles = [NUMBER_HEADER if type in ("integer", "time") else TABLE_HEADER for type in types] if layout.choice else []
     header = header_xml(layout.header, styles)
     boolean = BOOLEAN if layout.choice else 0
     batches, done = _batches(extract), 0
@@ -265,7 +266,7 @@ def _meanings(extract: Extract, layout: _Layout, labels: bool) -> list[tuple[str
     explained: list[tuple[str, str]] = []
     for place, (column, header) in enumerate(zip(extract.rows.columns, layout.header, strict=True)):
         other = column.name if labels else column.label
-        texts = [other] if other and other != header else []
+        texts = [other] if other and (column.doc or _letters(other) != _letters(header)) else []
         if column.doc:
             texts.append(column.doc)
         if texts and len(explained) < _MOST_EXPLAINED:
@@ -274,6 +275,11 @@ def _meanings(extract: Extract, layout: _Layout, labels: bool) -> list[tuple[str
     if explained and others:
         explained.append(("", f"{pluralize(others, 'more column', 'more columns')}, named as in the data."))
     return explained
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name in lower case: `displayName` and `Display name` have the same."""
+    return "".join(filter(str.isalnum, name)).lower()
 
 
 def _facts(extract: Extract, about: ReportMetadata, options: WriteOptions) -> list[tuple[str, str | int]]:
