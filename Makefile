@@ -59,17 +59,13 @@ test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is 
 unit: .venv/.ready ## run tests/unit alone, in less than a minute on two cores: no process, no server
 	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" tests/unit $(ARGS)
 
-clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
+clients: .venv/.ready ## run the tests with the published SDKs and Keycloak (needs npm, Go, a JDK, Maven and Chromium; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
 
 engines: .venv/.ready ## run more tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
 	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
 
-# what drives the browser is installed here and not into the package; npm writes the date of this file
-.cache/browser/node_modules/.package-lock.json: tests/browser/package.json
-	@mkdir -p .cache/browser && cp $< .cache/browser/ && npm install --silent --no-fund --no-audit --prefix .cache/browser && touch $@
-
-browser: .venv/.ready .cache/browser/node_modules/.package-lock.json ## run the tests of the web console in Chromium (needs npm and Chromium)
+browser: .venv/.ready ## run the tests of the web console in Chromium (needs npm and Chromium)
 	@STRICT=$(STRICT) $(RUN) pytest -m browser tests/browser $(ARGS)
 
 long: .venv/.ready ## run the tests that take long: kills and outages, millions of rows, many examples

@@ -5,34 +5,22 @@ The pictures are in `.cache/pictures`, for people to look at: each page in two w
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from browsing import run_script
 from console import add_user
-from patience import PATIENCE_SECONDS
-from support import ROOT, Server, serving, whohas
+from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
-MODULES = ROOT / ".cache" / "browser"
-"""Where `make browser` installs Playwright and axe."""
-PICTURES = ROOT / ".cache" / "pictures"
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
 LOADS = "loads"
 """The journey about loads that went wrong, which has data of its own."""
-JOURNEYS = sorted(path.stem for path in HERE.glob("*.mjs") if path.stem not in ("browser", LOADS))
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", LOADS})
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium"),
-    pytest.mark.skipif(not (MODULES / "node_modules").is_dir(), reason="`make browser` installs what this needs"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -70,21 +58,8 @@ def server_with_failed_loads(acme_home: Path, tmp_path: Path) -> Iterator[Server
 
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
-    run_journey(server, journey)
+    run_script(HERE / f"{journey}.mjs", server.url)
 
 
 def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server) -> None:
-    run_journey(server_with_failed_loads, LOADS)
-
-
-def run_journey(server: Server, journey: str) -> None:
-    """Run a journey to its end; it fails with what the journey says."""
-    told = {
-        "MODULES": str(MODULES),
-        "PICTURES": str(PICTURES),
-        "CHROMIUM": CHROMIUM,
-        "URL": server.url,
-        "PATIENCE": str(PATIENCE_SECONDS),
-    }
-    done = subprocess.run(["node", HERE / f"{journey}.mjs"], env={**os.environ, **told}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
+    run_script(HERE / f"{LOADS}.mjs", server_with_failed_loads.url)
