@@ -16,9 +16,9 @@ from console import add_user
 from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
-LOADS = "loads"
-"""The journey about loads that went wrong, which has data of its own."""
-JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", LOADS})
+FRESH, LOADS = "fresh", "loads"
+"""The journeys that have data of their own, or none."""
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS})
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +29,13 @@ def server(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.copytree(acme_home, home)
     with serving(home) as running:
         add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """A server as it is after its installation: no data, no runs, no users."""
+    with serving(tmp_path / "home") as running:
         yield running
 
 
@@ -59,6 +66,11 @@ def server_with_failed_loads(acme_home: Path, tmp_path: Path) -> Iterator[Server
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
     run_script(HERE / f"{journey}.mjs", server.url)
+
+
+def test_fresh_installation_says_what_to_do(fresh_server: Server) -> None:
+    acts = {"create the first user": lambda: add_user(fresh_server, "ann", "ORG_ADMIN")}
+    run_script(HERE / f"{FRESH}.mjs", fresh_server.url, acts)
 
 
 def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server) -> None:
