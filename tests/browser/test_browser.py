@@ -13,12 +13,14 @@ import pytest
 
 from browsing import run_script
 from console import add_user
+from factories import add_ended_runs
 from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
-FRESH, LOADS = "fresh", "loads"
+FRESH, LOADS, MANY = "fresh", "loads", "many"
 """The journeys that have data of their own, or none."""
-JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS})
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY})
+RUNS = 100_000
 
 pytestmark = pytest.mark.browser
 
@@ -63,6 +65,16 @@ def server_with_failed_loads(acme_home: Path, tmp_path: Path) -> Iterator[Server
         yield running
 
 
+@pytest.fixture
+def server_with_many_runs(acme_home: Path, tmp_path: Path) -> Iterator[Server]:
+    home = tmp_path / "home"
+    shutil.copytree(acme_home, home)
+    add_ended_runs(home, RUNS)
+    with serving(home) as running:
+        add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
     run_script(HERE / f"{journey}.mjs", server.url)
@@ -75,3 +87,7 @@ def test_fresh_installation_says_what_to_do(fresh_server: Server) -> None:
 
 def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server) -> None:
     run_script(HERE / f"{LOADS}.mjs", server_with_failed_loads.url)
+
+
+def test_many_runs_are_filtered_sorted_and_paged(server_with_many_runs: Server) -> None:
+    run_script(HERE / f"{MANY}.mjs", server_with_many_runs.url, RUNS=str(RUNS))
