@@ -26,6 +26,7 @@ export function equal(found, expected, what) {
 // Has the test do something that a browser cannot, such as end the server, and waits until it is done.
 export async function act(name) {
   process.stdout.write(`act: ${name}\n`);
+  process.stdin.resume(); // it was paused by the act before
   await new Promise((resolve) => process.stdin.once("data", resolve));
   process.stdin.pause(); // else Node would wait for more and not end
 }
