@@ -27,7 +27,7 @@ endif
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: help setup demo test unit clients engines browser long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-audit docs site clean
+.PHONY: help setup demo test unit clients engines browser long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-console bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,17 +59,13 @@ test: .venv/.ready ## run the tests of every behaviour; with STRICT=1 a skip is 
 unit: .venv/.ready ## run tests/unit alone, in less than a minute on two cores: no process, no server
 	@STRICT=$(STRICT) $(PYTEST) -m "$(QUICK)" tests/unit $(ARGS)
 
-clients: .venv/.ready ## run the tests with the published SDKs (needs npm and Go; the first build of Go takes minutes)
+clients: .venv/.ready ## run the tests with the published SDKs and Keycloak (needs npm, Go, a JDK, Maven and Chromium; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
 
 engines: .venv/.ready ## run more tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
 	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
 
-# what drives the browser is installed here and not into the package; npm writes the date of this file
-.cache/browser/node_modules/.package-lock.json: tests/browser/package.json
-	@mkdir -p .cache/browser && cp $< .cache/browser/ && npm install --silent --no-fund --no-audit --prefix .cache/browser && touch $@
-
-browser: .venv/.ready .cache/browser/node_modules/.package-lock.json ## run the tests of the web console in Chromium (needs npm and Chromium)
+browser: .venv/.ready ## run the tests of the web console in Chromium (needs npm and Chromium)
 	@STRICT=$(STRICT) $(RUN) pytest -m browser tests/browser $(ARGS)
 
 long: .venv/.ready ## run the tests that take long: kills and outages, millions of rows, many examples
@@ -121,6 +117,9 @@ bench-load: installed ## measure loads (ARGS="--accounts 10000000" for other siz
 
 bench-search: .venv/.ready ## measure search exports
 	@$(RUN) python bench/search.py $(ARGS)
+
+bench-console: .venv/.ready ## measure the web console in Chromium (needs npm; ARGS="--rows 100000 --tries 3" for less)
+	@$(RUN) python -m bench.console $(ARGS)
 
 bench-audit: .venv/.ready ## measure what the audit log costs
 	@$(RUN) python -m bench.audit $(ARGS)

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ready import ready
 from whohas import reports
+from whohas.db.engine import create_engine
 from whohas.engine.duckdb import open_duckdb
 from whohas.engine.statement import Statement
 from whohas.engine.summary import RowsSummary
@@ -25,6 +27,8 @@ from whohas.formats.csv import copy_statement, header_rows
 from whohas.formats.parquet import extract_statement
 from whohas.runs.models import Run, RunId, RunState
 from whohas.runs.plans import resolve_at_snapshot
+from whohas.runs.tables import run as run_table
+from whohas.settings import Settings
 from whohas.warehouse.catalog import read_catalog
 from whohas.warehouse.schema import (
     ACCOUNT_ENTITLEMENTS,
@@ -167,3 +171,33 @@ def queued_run(number: int, size: int = 0) -> Run:
         created=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number), launched=None, completed=None, rows=None,
         progress="Queued", percent=0, attempt=0, formats=("csv",), messages=(), artefacts=(), size=size,
     )  # fmt: skip
+
+
+def add_ended_runs(home: Path, count: int) -> None:
+    """Add runs of the past to the database of a home folder, as many minutes old as their number.
+
+    Of four runs, one failed, one was cancelled, one had warnings and one succeeded; the latter two have one row more than
+    their number.
+    """
+    states = (RunState.FAILED, RunState.CANCELLED, RunState.WARNED, RunState.SUCCEEDED)
+    fault = [{"level": "ERROR", "key": "reports.failed", "text": "The file system is full."}]
+    now = datetime.now(UTC)
+
+    def row(number: int) -> dict[str, Any]:
+        state = states[number % len(states)]
+        created = now - timedelta(minutes=number)
+        return {
+            "id": f"{number:032x}", "report_type": "ACCOUNTS", "report_name": "Accounts Report", "description": "",
+            "arguments": {"application": "a", "sourceName": f"Source number {number}"}, "key": f"{number:064x}",
+            "single_flight": True, "attributes": {}, "state": state.value, "snapshot": 1, "launcher": f"user {number % 7}",
+            "created": created, "launched": created, "completed": created + timedelta(seconds=number % 90),
+            "rows": number + 1 if state.has_rows else None, "progress": "Completed", "percent": 100, "attempt": 1,
+            "formats": ["csv"], "messages": fault if state is RunState.FAILED else [], "artefacts": [], "statement": "",
+        }  # fmt: skip
+
+    settings = Settings(home=ready(home))
+    database = create_engine(settings.sqlalchemy_url)
+    with database.begin() as connection:
+        for first in range(0, count, 10_000):
+            connection.execute(run_table.insert(), [row(n) for n in range(first, min(first + 10_000, count))])
+    database.dispose()

@@ -1,10 +1,11 @@
-"""Jars from Maven Central for the tests that ask Java."""
+"""What the tests that ask Java need from Maven Central: jars, and distributions of whole programs."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,21 +21,54 @@ def jars(what: str, pom: Path) -> Path:
     Args:
         what: whose they are, as people say it: `KafkaProducer`; the folder's name follows from it.
     """
-    folder = _CACHE / what.lower()
+
+    def fetch(folder: Path) -> None:
+        _run_maven(f"{what}'s jars", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={folder}")
+
+    return _kept(what.lower(), fetch)
+
+
+def distribution(artifact: str, prepare: Callable[[Path], None]) -> Path:
+    """The folder with an unpacked archive of a program, fetched when it is not there.
+
+    Args:
+        artifact: group, name, version and type: `org.keycloak:keycloak-quarkus-dist:26.7.3:tar.gz`.
+        prepare: what is done once with the unpacked folder, before others see it.
+    """
+    _, name, version, type = artifact.split(":")
+
+    def fetch(folder: Path) -> None:
+        packed = folder.with_name(f"{folder.name}-packed")
+        try:
+            _run_maven(f"{name} {version}", "dependency:copy", f"-Dartifact={artifact}", f"-DoutputDirectory={packed}")
+            shutil.unpack_archive(packed / f"{name}-{version}.{type}", folder, filter="data")
+            prepare(folder)
+        finally:
+            shutil.rmtree(packed, ignore_errors=True)
+
+    return _kept(f"{name}-{version}", fetch)
+
+
+def _kept(name: str, fetch: Callable[[Path], None]) -> Path:
+    """A folder of the cache, filled when it is not there."""
+    folder = _CACHE / name
     if not folder.is_dir():
-        maven = shutil.which("mvn")
-        if maven is None:
-            pytest.skip(f"mvn is not installed; it fetches {what}'s jars")
-        made = folder.with_name(f"{folder.name}-{os.getpid()}")
-        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies"]
-        done = subprocess.run(
-            [*command, f"-DoutputDirectory={made}"], capture_output=True, text=True, timeout=PATIENCE_SECONDS
-        )
-        if done.returncode:
-            pytest.skip(f"{what}'s jars cannot be fetched: {done.stdout[-300:]}")
-        # another test process may fetch them at the same time: whoever renames first wins
+        made = folder.with_name(f"{name}-{os.getpid()}")
+        fetch(made)
+        # another test process may fetch it at the same time: whoever renames first wins
         if folder.is_dir():
             shutil.rmtree(made)
         else:
             made.replace(folder)
     return folder
+
+
+def _run_maven(what: str, *arguments: str) -> None:
+    """Run Maven; skip the test where it is not there or `what` cannot be fetched."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        pytest.skip(f"mvn is not installed; it fetches {what}")
+    command = [maven, "-q", "-B", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    if done.returncode:
+        pytest.skip(f"{what} cannot be fetched: {done.stdout[-300:]}")

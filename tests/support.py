@@ -140,15 +140,15 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **extra: str) -> Iterator[Server]:
-    """A server on a free loopback port; stopped at the end if it still runs."""
+def serving(home: Path, port: int = 0, **extra: str) -> Iterator[Server]:
+    """A server on a loopback port, any free one unless it is given; stopped at the end if it still runs."""
     ready(home)
     dev_env = home / "dev.env"
     dev_env.unlink(missing_ok=True)
     log = home / "server.log"
     with log.open("ab") as output:
         process = python(
-            *(*WHOHAS, "serve", "--dev", "--port", "0"),
+            *(*WHOHAS, "serve", "--dev", "--port", str(port)),
             # tests ask more often than users do; those of the limit itself set it
             env=environment(home, **{"WHOHAS_RATE_LIMIT": "0", **extra}),
             stdout=output,

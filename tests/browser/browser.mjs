@@ -23,6 +23,23 @@ export function equal(found, expected, what) {
   if (one !== other) fail(`${what}: ${one}, not ${other}`);
 }
 
+// Has the test do something that a browser cannot, such as end the server, and waits until it is done.
+export async function act(name) {
+  process.stdout.write(`act: ${name}\n`);
+  process.stdin.resume(); // it was paused by the act before
+  await new Promise((resolve) => process.stdin.once("data", resolve));
+  process.stdin.pause(); // else Node would wait for more and not end
+}
+
+// Presses Tab until the focus is on an element, as a user without a mouse does; fails after `most` of them.
+export async function tabTo(page, locator, what, most = 60) {
+  for (let pressed = 0; pressed < most; pressed++) {
+    if (await locator.evaluate((element) => element === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  fail(`${what} is not reached by ${most} presses of Tab`);
+}
+
 // A page in a new browser. `expected` are errors of the browser's console that belong to the journey.
 export async function open(expected = []) {
   mkdirSync(PICTURES, { recursive: true });

@@ -5,34 +5,24 @@ The pictures are in `.cache/pictures`, for people to look at: each page in two w
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from browsing import run_script
 from console import add_user
-from patience import PATIENCE_SECONDS
-from support import ROOT, Server, serving, whohas
+from factories import add_ended_runs
+from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
-MODULES = ROOT / ".cache" / "browser"
-"""Where `make browser` installs Playwright and axe."""
-PICTURES = ROOT / ".cache" / "pictures"
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
-)
-LOADS = "loads"
-"""The journey about loads that went wrong, which has data of its own."""
-JOURNEYS = sorted(path.stem for path in HERE.glob("*.mjs") if path.stem not in ("browser", LOADS))
+FRESH, LOADS, MANY = "fresh", "loads", "many"
+"""The journeys that have data of their own, or none."""
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY})
+RUNS = 100_000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium"),
-    pytest.mark.skipif(not (MODULES / "node_modules").is_dir(), reason="`make browser` installs what this needs"),
-]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +31,13 @@ def server(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     shutil.copytree(acme_home, home)
     with serving(home) as running:
         add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """A server as it is after its installation: no data, no runs, no users."""
+    with serving(tmp_path / "home") as running:
         yield running
 
 
@@ -68,23 +65,29 @@ def server_with_failed_loads(acme_home: Path, tmp_path: Path) -> Iterator[Server
         yield running
 
 
+@pytest.fixture
+def server_with_many_runs(acme_home: Path, tmp_path: Path) -> Iterator[Server]:
+    home = tmp_path / "home"
+    shutil.copytree(acme_home, home)
+    add_ended_runs(home, RUNS)
+    with serving(home) as running:
+        add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
-    run_journey(server, journey)
+    run_script(HERE / f"{journey}.mjs", server.url)
+
+
+def test_fresh_installation_says_what_to_do(fresh_server: Server) -> None:
+    acts = {"create the first user": lambda: add_user(fresh_server, "ann", "ORG_ADMIN")}
+    run_script(HERE / f"{FRESH}.mjs", fresh_server.url, acts)
 
 
 def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server) -> None:
-    run_journey(server_with_failed_loads, LOADS)
+    run_script(HERE / f"{LOADS}.mjs", server_with_failed_loads.url)
 
 
-def run_journey(server: Server, journey: str) -> None:
-    """Run a journey to its end; it fails with what the journey says."""
-    told = {
-        "MODULES": str(MODULES),
-        "PICTURES": str(PICTURES),
-        "CHROMIUM": CHROMIUM,
-        "URL": server.url,
-        "PATIENCE": str(PATIENCE_SECONDS),
-    }
-    done = subprocess.run(["node", HERE / f"{journey}.mjs"], env={**os.environ, **told}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
+def test_many_runs_are_filtered_sorted_and_paged(server_with_many_runs: Server) -> None:
+    run_script(HERE / f"{MANY}.mjs", server_with_many_runs.url, RUNS=str(RUNS))

@@ -68,6 +68,22 @@ def test_claims_become_a_name_levels_sources_and_scopes(outside: OutsideIssuer, 
     assert len(caller.id) == 32
 
 
+@pytest.mark.parametrize(
+    ("claims", "is_user"),
+    [
+        ({"preferred_username": "service-account-nightly", "client_id": "nightly"}, False),
+        ({"preferred_username": "service-account-nightly", "azp": "Nightly"}, False),
+        ({"preferred_username": "service-account-nightly", "azp": "console"}, True),
+        ({"preferred_username": "nightly", "azp": "nightly"}, True),
+    ],
+)
+def test_service_account_of_keycloak_is_a_program(
+    outside: OutsideIssuer, issuer: OIDCIssuer, claims: dict[str, str], is_user: bool
+) -> None:
+    caller = issuer.verify(outside.sign(**claims))
+    assert (caller.name, caller.is_user) == (claims["preferred_username"], is_user)
+
+
 def test_what_is_not_mapped_gives_nothing(outside: OutsideIssuer, issuer: OIDCIssuer) -> None:
     caller = issuer.verify(outside.sign(realm_access={"roles": ["ORG_ADMIN", "REPORT_ADMIN"]}, scope="admin"))
     assert (caller.levels, caller.scopes, caller.is_user) == (frozenset(), {"sp:report:read"}, False)

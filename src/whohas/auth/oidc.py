@@ -45,7 +45,7 @@ class OIDCConfig:
         audience: the value that the claim `aud` must be or contain.
         algorithms: the allowed signature algorithms, some of `ALGORITHMS`.
         user_name_claim: the claim with the name of a user, such as `preferred_username`. A token that has it
-            authenticates a user, a token without it an application.
+            authenticates a user, a token without it an application; so does a token of a service account of Keycloak.
         levels_claim: the claim with roles or groups, a string or a list of strings. Dots lead into nested objects, as
             in `realm_access.roles`.
         levels: the level for each value of that claim that gives rights.
@@ -202,19 +202,19 @@ class OIDCIssuer:
             why = "JWT lacks its claims (Claim 'sub' is no valid Unicode)"
             raise Unauthorized(f"JWT validation failed: {why}. {self._remedy}")
         user_name = claims.get(self._trust.user_name_claim)
-        user = isinstance(user_name, str) and bool(user_name.strip()) and user_name.isprintable()
+        named = isinstance(user_name, str) and bool(user_name.strip()) and user_name.isprintable()
         scopes = [scope for text in _texts(claims.get("scope")) for scope in text.split()]
         owner = hashlib.sha256(f"{self.name}\n{subject}".encode()).hexdigest()[:32]
         values = _texts(_at(claims, self._trust.levels_claim))
         return Caller(
             id=owner,
-            name=str(user_name).strip()[:200] if user else f"client {owner[:8]}",
+            name=str(user_name).strip()[:200] if named else f"client {owner[:8]}",
             scopes=frozenset([*self._trust.scopes, *(scope for scope in scopes if scope in known_scopes)]),
             levels=frozenset(self._trust.levels[value] for value in values if value in self._trust.levels),
             client_id=owner,
             # ids of sources are printable; others may have characters that a database rejects, such as NUL
             sources=frozenset(id for id in _texts(_at(claims, self._trust.sources_claim)) if id.isprintable()),
-            is_user=user,
+            is_user=named and not _is_service_account(claims, str(user_name)),
         )
 
 
@@ -233,6 +233,12 @@ def _claims_of(text: str, algorithm: str, key_id: str | None, keys: PublicKeys) 
         except (JoseError, ValueError, TypeError, RecursionError):
             continue
     return None
+
+
+def _is_service_account(claims: Mapping[str, Any], user_name: str) -> bool:
+    """Return whether the user is one that Keycloak made for a client: `service-account-` and the id of the client."""
+    client = claims.get("client_id", claims.get("azp"))
+    return isinstance(client, str) and user_name.casefold() == f"service-account-{client}".casefold()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

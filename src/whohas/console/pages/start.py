@@ -47,8 +47,10 @@ class SourceRow:
 def show_start(view: View) -> Response:
     """Show the start page."""
     if view.session is None:
-        has_users = bool(view.services.access.users.list()) or view.services.settings.oidc_issuer is not None
-        return view.page("welcome.html", reports=len(all_reports()), has_users=has_users)
+        access = view.services.access
+        with_password = (user for user in access.users.list() if user.has_password and user.disabled is None)
+        can_sign_in = access.outside_sign_in is not None or any(with_password)
+        return view.page("welcome.html", reports=len(all_reports()), can_sign_in=can_sign_in)
     caller = view.caller
     runs: Sequence[Run] = ()
     failed: Sequence[Run] = ()

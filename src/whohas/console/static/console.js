@@ -50,3 +50,20 @@ if (live) {
   };
   new MutationObserver(announce).observe(live, { attributes: true, childList: true, subtree: true });
 }
+
+// live updates that stop: the page says so until they go on; htmx connects again by itself
+document.addEventListener("htmx:sse:error", (event) => {
+  if (event.detail.status === 403) location.reload(); // the session has ended
+  const source = event.target;
+  if (source.previousElementSibling?.matches("[data-lost]")) return;
+  const text = document.createElement("p");
+  text.className = "warning";
+  text.dataset.lost = "";
+  text.setAttribute("role", "status");
+  text.textContent = "The server does not answer. This page is up to date again as soon as it does.";
+  source.before(text);
+});
+document.addEventListener("htmx:sse:after:connection", (event) => {
+  const shown = event.target.previousElementSibling;
+  if (shown?.matches("[data-lost]")) shown.remove();
+});

@@ -1,0 +1,62 @@
+// A fresh installation: the first user, and what each page says, and its main act does, without any data.
+import { act, check, open, server, signIn } from "./browser.mjs";
+
+const seen = await open([/status of 400/]);
+const { browser, page } = seen;
+const follow = (name) => page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true }).click();
+const says = (text) => page.getByText(text).first().waitFor();
+try {
+  await page.goto(`${server}/`);
+  await says("Nobody can sign in yet.");
+  await check(seen, "fresh-welcome");
+  await act("create the first user");
+  await signIn(page, "ann", "correct horse battery");
+  await says("No report has been run yet.");
+  await says("No data has been loaded yet.");
+  await check(seen, "fresh-start");
+  await follow("Runs");
+  await says("No report has been run yet.");
+  await check(seen, "fresh-no-runs");
+  await follow("Reports");
+  await page.getByRole("link", { name: "Orphan Identities" }).click();
+  await says("No data has been loaded yet, so that this report would be empty.");
+  await check(seen, "fresh-report");
+  await page.getByRole("button", { name: "Run the report" }).click();
+  await page.getByRole("heading", { name: "Files" }).waitFor();
+  await check(seen, "fresh-run");
+  await follow("Runs");
+  await page.getByRole("rowheader", { name: "Orphan Identities" }).waitFor();
+  await check(seen, "fresh-runs");
+  await follow("Search");
+  await check(seen, "fresh-search");
+  await page.getByRole("combobox", { name: "Query" }).fill("name:ada");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForURL(/query=name/);
+  await says("No data has been loaded yet.");
+  await check(seen, "fresh-search-hits");
+  await follow("Sources");
+  await says("Nothing has been loaded yet.");
+  await check(seen, "fresh-sources");
+  await follow("Schedules");
+  await page.getByRole("link", { name: "New schedule" }).first().click();
+  await page.getByLabel("Report").selectOption("ORPHAN_IDENTITIES");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByLabel("Name").fill("Orphans of the week");
+  await page.getByLabel("When").fill("0 6 * * MON");
+  await page.getByRole("button", { name: "Create the schedule" }).click();
+  await page.getByRole("status").filter({ hasText: "was created" }).waitFor();
+  await follow("Webhooks");
+  await says("There is no webhook yet.");
+  await check(seen, "fresh-webhooks");
+  await follow("Clients");
+  await check(seen, "fresh-clients");
+  await follow("Users");
+  await page.getByRole("rowheader", { name: "ann" }).waitFor();
+  await check(seen, "fresh-users");
+  await follow("Audit log");
+  await page.getByRole("button", { name: "Verify" }).click();
+  await says(/Verified: .* in order and unchanged/);
+  await check(seen, "fresh-audit");
+} finally {
+  await browser.close();
+}
