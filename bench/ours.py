@@ -155,20 +155,22 @@ def serving(python: Path, home: Path) -> Generator[Server]:
         process.wait()
 
 
-def _high_water(process: str) -> float:
+def high_water(process: str) -> float:
+    """The most memory that a process has had, in MiB; 0 if it has ended."""
     with suppress(OSError):
         lines = Path("/proc", process, "status").read_text().splitlines()
         return max((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), default=0.0)
     return 0.0
 
 
-def _descendants(process: str) -> Generator[str]:
+def descendants(process: str) -> Generator[str]:
+    """The ids of the children of a process, and of their children."""
     # by the kernel's own lists: to look through all processes would take from what is measured
     for path in Path("/proc", process, "task").glob("*/children"):
         with suppress(OSError):
             for child in path.read_text().split():
                 yield child
-                yield from _descendants(child)
+                yield from descendants(child)
 
 
 @contextmanager
@@ -185,7 +187,7 @@ def peak_of_children(process: int) -> Generator[list[float]]:
         done = False
         while not done:
             done = over.wait(_PEAK_SECONDS)
-            peak[0] = max([peak[0], *map(_high_water, _descendants(str(process)))])
+            peak[0] = max([peak[0], *map(high_water, descendants(str(process)))])
 
     watcher = threading.Thread(target=watch)
     watcher.start()

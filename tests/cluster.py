@@ -115,6 +115,16 @@ class Cluster:
         yield from self.workers
 
 
+def new_cluster(home: Path, database_url: str, **extra: str) -> Cluster:
+    """A client for processes that are not there yet. It is a person's, for only people cancel."""
+    person = whohas(home, "user", "create", "tester", "--level", "ORG_ADMIN", **extra)
+    assert person.returncode == 0, person.stderr
+    made = whohas(home, "client", "create", "tester", "--user", "tester", "--scope", "sp:scopes:all", **extra)
+    assert made.returncode == 0, made.stderr
+    client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
+    return Cluster(home, database_url, client_id=client_id, secret=secret)
+
+
 @contextmanager
 def running_cluster(
     home: Path, database_url: str, servers: int = 2, workers: int | None = 2, **settings: str
@@ -129,13 +139,7 @@ def running_cluster(
     extra = {"WHOHAS_RATE_LIMIT": "0", **settings}
     if database_url:
         extra["WHOHAS_DATABASE_URL"] = database_url
-    # a person's, for only people cancel
-    person = whohas(home, "user", "create", "tester", "--level", "ORG_ADMIN", **extra)
-    assert person.returncode == 0, person.stderr
-    made = whohas(home, "client", "create", "tester", "--user", "tester", "--scope", "sp:scopes:all", **extra)
-    assert made.returncode == 0, made.stderr
-    client_id, secret = re.findall(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b", made.stdout)[:2]
-    cluster = Cluster(home, database_url, client_id=client_id, secret=secret)
+    cluster = new_cluster(home, database_url, **extra)
     with ExitStack() as stack:
         for kind, count, nodes in (("serve", servers, cluster.servers), ("worker", workers or 0, cluster.workers)):
             for number in range(count):

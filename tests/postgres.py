@@ -13,7 +13,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from tools.postgresql import programs
@@ -23,34 +23,45 @@ from ports import free_ports
 from ready import make_tables
 from whohas.settings import Settings
 
+if TYPE_CHECKING:
+    from hosts import Host
+
 __all__ = ["Postgres", "postgres_server", "programs"]
 
 
 class Postgres:
-    """A server that can be stopped hard and started again, always on the same port of the loopback address."""
+    """A server that can be stopped hard and started again, always on the same port of one address."""
 
-    def __init__(self, programs: Path, folder: Path, owner: dict[str, Any], fsync: bool) -> None:
-        self._programs, self._folder, self._owner = programs, folder, owner
+    def __init__(self, programs: Path, folder: Path, owner: dict[str, Any], fsync: bool, host: Host | None) -> None:
+        self._programs, self._folder, self._owner, self._host = programs, folder, owner, host
+        self.address = host.address if host else "127.0.0.1"
         self._fsync = "on" if fsync else "off"
         self.port = free_ports(1)[0]
         self._server: subprocess.Popen[bytes] | None = None
         command = ["initdb", "-D", "data", "-U", "whohas", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
         command[0] = str(programs / "initdb")
         subprocess.run(command, cwd=folder, check=True, capture_output=True, **owner)
+        if host:
+            with (folder / "data" / "pg_hba.conf").open("a") as access:
+                access.write("host all whohas samenet trust\n")
 
     def start(self) -> None:
         """Starts the server, and returns when it answers."""
         settings = {
-            "listen_addresses": "127.0.0.1", "port": str(self.port), "fsync": self._fsync, "max_connections": "400",
+            "listen_addresses": self.address, "port": str(self.port), "fsync": self._fsync, "max_connections": "400",
             "unix_socket_directories": "", "shared_buffers": "32MB", "logging_collector": "off",
             "log_min_messages": "warning", "wal_level": "minimal", "max_wal_senders": "0",
         }  # fmt: skip
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with (self._folder / "log").open("ab") as log:
+            command = [self._programs / "postgres", "-D", self._folder / "data", *options]
+            owner = self._owner
+            if self._host:  # only root can enter a namespace
+                user = ("setpriv", f"--reuid={owner['user']}", f"--regid={owner['group']}", "--clear-groups")
+                command, owner = self._host.command(*user, *command), {}
             self._server = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._folder / "data", *options],
-                stdout=log, stderr=log, cwd=self._folder, start_new_session=True, **self._owner,
-            )  # fmt: skip
+                command, stdout=log, stderr=log, cwd=self._folder, start_new_session=True, **owner
+            )
         until(lambda: self.answers() or self._over, (self._folder / "log").read_text)
         assert not self._over, (self._folder / "log").read_text()[-2000:]
 
@@ -73,7 +84,7 @@ class Postgres:
         self._server.wait(PATIENCE_SECONDS)
 
     def url(self, database: str) -> str:
-        return f"postgresql://whohas@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://whohas@{self.address}:{self.port}/{database}"
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -98,13 +109,17 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server(*, fsync: bool = False) -> Generator[Postgres]:
-    """A running server; gone with all that is in it when the context ends."""
+def postgres_server(*, fsync: bool = False, host: Host | None = None) -> Generator[Postgres]:
+    """A running server; gone with all that is in it when the context ends.
+
+    Args:
+        host: where it runs; None for the loopback address of this machine.
+    """
     place = programs()
     assert place is not None, "PostgreSQL is not installed (Debian: postgresql)"
     folder = Path(tempfile.mkdtemp(prefix="whohas-pg-"))
     try:
-        server = Postgres(place, folder, _unprivileged(folder), fsync)
+        server = Postgres(place, folder, _unprivileged(folder), fsync, host)
         server.start()
         try:
             yield server

@@ -7,6 +7,7 @@ attempt, changes nothing. While the database is unreachable, writes are retried.
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
@@ -87,6 +88,8 @@ class Supervisor:
     _busy: dict[str, float] = field(default_factory=dict[str, float])
     """The runs that are claimed and not ended: run id to the time of the claim, by `time.monotonic`."""
     _claiming: threading.Lock = field(default_factory=threading.Lock)
+    _cut_off: float = -math.inf
+    """When children were last ended because the lease was lost, by `time.monotonic`."""
     _lease: WorkerLease | None = None
 
     @property
@@ -112,6 +115,21 @@ class Supervisor:
         """End all attempts, because the worker shuts down: their runs go back to the queue."""
         self._stopping.set()
         self.children.end_all()
+
+    def end_if_cut_off(self) -> None:
+        """End all child processes if the lease is lost, because other workers may take over their runs.
+
+        To be called often, by a thread that does nothing else. The threads of the attempts do not notice in time: where
+        the host of the database is gone, a query gets no answer, and they wait for it for
+        `timeouts.DATABASE_PEER_GONE_SECONDS`.
+        """
+        if self._busy and self.lease.is_lost:
+            self._cut_off = time.monotonic()
+            self.children.end_all()
+
+    def seconds_to_look(self) -> float:
+        """Return how long to wait before the next call of `end_if_cut_off`."""
+        return timeouts.ATTEMPT_CANCEL_POLL_SECONDS if self._busy else timeouts.LEASE_HEARTBEAT_SECONDS
 
     def claimed_run_ids(self) -> list[str]:
         """Return the ids of the runs that this worker has claimed and not ended."""
@@ -339,8 +357,8 @@ class Supervisor:
             last_written = time.monotonic() if progress else last_written
             if not self._is_still_running(run, progress):
                 raise _Stopped
-        if self._stopping.is_set():
-            raise _Stopped  # `stop` has ended the child
+        if self._stopping.is_set() or self._cut_off > began:
+            raise _Stopped  # `stop` or `end_if_cut_off` has ended the child
         raise exit_reason(child, memory)
 
     def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:

@@ -52,7 +52,8 @@ def run_worker(
         supervisor.begin(lease)
         recovery = Recovery(settings, database, supervisor.artefacts, lease, supervisor.claimed_run_ids)
         recovery.take_over_runs()
-        with running("background", (*recovery.tasks, *tasks)) as background:
+        watch = PeriodicTask("lease watch", supervisor.end_if_cut_off, supervisor.seconds_to_look)
+        with running("lease watch", [watch]), running("background", (*recovery.tasks, *tasks)) as background:
 
             def carry_out(run: Run) -> None:
                 supervisor.execute(run)
