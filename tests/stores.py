@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from maven import jars
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 
@@ -153,6 +154,51 @@ def versitygw(folder: Path, port: int | None = None) -> Iterator[S3Server]:
     command += ["--region", _REGION, "posix", "--sidecar", folder / "sidecar", folder / "objects"]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        until(lambda: process.poll() is not None or server.answers(), (folder / "log").read_text)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield server
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass
+class Faults:
+    """A proxy before an S3 server that answers some requests with an error of S3.
+
+    Attributes:
+        matches: whether a request fails, from its method and path; None lets all pass.
+        answer: the status and the code of the error.
+    """
+
+    matches: Callable[[str, str], bool] | None = None
+    answer: tuple[str, str] = ("403 Forbidden", "AccessDenied")
+
+    def wrap(self, app: Wsgi) -> Wsgi:
+        def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+            if self.matches is None or not self.matches(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+                return app(environ, start)
+            status, code = self.answer
+            body = f"<Error><Code>{code}</Code><Message>{code}, says the store.</Message></Error>".encode()
+            start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [body]
+
+        return call
+
+
+@contextmanager
+def s3mock(folder: Path) -> Iterator[S3Server]:
+    """An S3Mock of Adobe, which takes every put, whatever its conditions."""
+    java = shutil.which("java")
+    if java is None:
+        pytest.skip("Java is not installed; S3Mock needs version 17")
+    (jar,) = jars("S3Mock", Path(__file__).resolve().parent / "s3mock" / "pom.xml").glob("*.jar")
+    port, tls = free_ports(2)
+    server = S3Server(f"http://127.0.0.1:{port}")
+    options = [f"--http.port={port}", f"--server.port={tls}", "--server.address=127.0.0.1"]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen([java, "-jar", jar, *options], cwd=folder, stdout=log, stderr=log)
     try:
         until(lambda: process.poll() is not None or server.answers(), (folder / "log").read_text)
         assert process.poll() is None, (folder / "log").read_text()

@@ -162,6 +162,7 @@ _CODES: Final = {
     "ExpiredToken": StoreFault.UNKNOWN_KEY,
     "InvalidClientTokenId": StoreFault.UNKNOWN_KEY,
     "AuthenticationFailed": StoreFault.UNKNOWN_KEY,
+    "XAdminUserNotFound": StoreFault.UNKNOWN_KEY,
     "RequestTimeTooSkewed": StoreFault.CLOCK,
     "InsufficientStorage": StoreFault.FULL,
     "InsufficientCapacity": StoreFault.FULL,
@@ -231,7 +232,14 @@ def store_errors(address: StoreAddress, action: str = "be used") -> Generator[No
 
 def _is_store_error(error: Exception) -> bool:
     module = type(error).__module__.partition(".")[0]
-    return module in ("obstore", "deltalake", "_internal") or isinstance(error, OSError)
+    if module == "_internal":  # delta-rs: an error of its own, unless it contains one of the store
+        return _fault(str(error)) is not StoreFault.OTHER
+    return module == "obstore" or isinstance(error, OSError)
+
+
+def _fault(text: str) -> StoreFault:
+    known = _CODES.get(_code(text))
+    return known or next((fault for pattern, fault in _TEXTS if pattern.search(text)), StoreFault.OTHER)
 
 
 def _code(text: str) -> str:
@@ -240,7 +248,7 @@ def _code(text: str) -> str:
 
 
 def _store_failed(address: StoreAddress, action: str, text: str, code: str) -> StoreFailed:
-    fault = _CODES.get(code) or next((fault for known, fault in _TEXTS if known.search(text)), StoreFault.OTHER)
+    fault = _fault(text)
     remedy = _REMEDIES[fault]
     if "BadScheme" in text or "scheme is not https" in text:
         remedy = "Set AWS_ALLOW_HTTP=true if the server has no TLS, or write https:// in AWS_ENDPOINT_URL."
@@ -248,9 +256,14 @@ def _store_failed(address: StoreAddress, action: str, text: str, code: str) -> S
     if code:
         words = f"{code}: {message[1]}" if message else code
     else:
-        # the first line alone: obstore appends the debug output of its internals
-        words = text.strip().splitlines()[0][:400] if text.strip() else "no reason given"
+        # obstore appends the debug output of its internals, and delta-rs draws a tree in colors
+        plain = _DRAWN.sub(": ", text.partition("Debug source:")[0])
+        words = " ".join(plain.split())[:400] or "no reason given"
     return StoreFailed(f"The store {address} could not {action}: {words.rstrip('. ')}. {remedy}", fault)
+
+
+_DRAWN: Final = re.compile(r"\s*\x1b\[[0-9;]*m\u21b3\x1b\[[0-9;]*m\s*")
+"""An arrow in the errors of delta-rs, with the escapes that color it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +390,17 @@ class ObjectStore:
                 obstore.put(self.raw, key, content, mode="create")
             except (AlreadyExistsError, PreconditionError) as error:
                 raise ObjectExists(key) from error
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return a part of an object; fewer bytes where the object ends before.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+        """
+        import obstore
+
+        with store_errors(self.address, f"give {key}"):
+            return bytes(obstore.get_range(self.raw, key, start=start, length=length))
 
     def upload(self, path: Path, key: str) -> None:
         """Upload a file, in parts if it is large. The object appears once all of it has arrived."""

@@ -142,6 +142,11 @@ STORE_REQUEST_SECONDS: Final = 30
 STORE_RETRY_SECONDS: Final = 20
 """How long a failed request to an object store is repeated before the store counts as unreachable."""
 
+CACHE_IDLE_SECONDS: Final = 3600
+"""How long a copy of a file of an object store is kept in any case after its last use."""
+ABANDONED_LOAD_SECONDS: Final = 2 * 24 * 3600
+"""How long a load into an object store may take; after that it counts as killed, and its files are removed."""
+
 # HTTP
 
 HTTP_KEEP_ALIVE_SECONDS: Final = 65
