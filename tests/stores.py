@@ -196,7 +196,7 @@ def s3mock(folder: Path) -> Iterator[S3Server]:
     (jar,) = jars("S3Mock", Path(__file__).resolve().parent / "s3mock" / "pom.xml").glob("*.jar")
     port, tls = free_ports(2)
     server = S3Server(f"http://127.0.0.1:{port}")
-    options = [f"--http.port={port}", f"--server.port={tls}", "--server.address=127.0.0.1"]
+    options = [f"--com.adobe.testing.s3mock.httpPort={port}", f"--server.port={tls}", "--server.address=127.0.0.1"]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen([java, "-jar", jar, *options], cwd=folder, stdout=log, stderr=log)
     try:

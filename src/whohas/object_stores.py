@@ -179,7 +179,7 @@ _TEXTS: Final = (
     (re.compile(r"/latest/api/token|/latest/meta-data|metadata\.google|169\.254\.169\.254"), StoreFault.UNKNOWN_KEY),
     (re.compile(r"No space left on device|507 Insufficient|\bEDQUOT\b|[Dd]isk quota"), StoreFault.FULL),
     (
-        re.compile(r"error sending request|timed out|[Cc]onnection (?:refused|reset|closed)|50[0234] "),
+        re.compile(r"error sending request|timed out|[Cc]onnection (?:refused|reset|closed)|50[0234] [A-Z]"),
         StoreFault.UNREACHABLE,
     ),
     (re.compile(r"401 Unauthorized"), StoreFault.UNKNOWN_KEY),
@@ -225,8 +225,8 @@ def store_errors(address: StoreAddress, action: str = "be used") -> Generator[No
             raise
         text = str(error)
         code = _code(text)
-        if isinstance(error, FileNotFoundError) and _CODES.get(code) is not StoreFault.NO_BUCKET:
-            raise
+        if isinstance(error, FileNotFoundError) and code not in _CODES:
+            raise  # the object is missing; a 404 with one of those codes means the bucket or the user
         raise _store_failed(address, action, text, code) from error
 
 

@@ -288,9 +288,28 @@ def test_copies_that_nobody_uses_make_room(machines: Machines) -> None:
     with warehouse.hold(warehouse.snapshot(1)):
         assert files[3].path.is_file()
         assert [file.location.exists() for file in files] == [True, False, True, True]
+    # of a process that was killed while it used them
+    (warehouse.root / "in-use" / "killed.names").write_text(files[0].name)
     os.utime(files[0].location, (old, old))
     assert files[1].path.is_file()
+    assert not (warehouse.root / "in-use" / "killed.names").exists()
     assert [file.location.exists() for file in files] == [False, True, True, True]
+
+
+def test_a_cancelled_download_leaves_nothing(machines: Machines) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def cancel() -> None:
+        raise CancelledError
+
+    machines.load("a", "AD,1")
+    (file,) = machines.warehouse("b").snapshot().files(ACCOUNTS)
+    assert file.cache is not None
+    with pytest.raises(CancelledError):
+        file.cache.fetch({file.name: file.bytes}, cancel)
+    assert list(file.location.parent.iterdir()) == []
+    assert file.path.stat().st_size == file.bytes
 
 
 def test_the_index_is_built_by_one_machine(machines: Machines) -> None:

@@ -96,6 +96,30 @@ def test_a_missing_object_and_a_missing_bucket_differ() -> None:
         )
 
 
+def test_an_unknown_user_is_not_a_missing_object() -> None:
+    with pytest.raises(StoreFailed, match="Correct the credentials"), store_errors(parse_address("s3://acme/x")):
+        raise FileNotFoundError("404 <Error><Code>XAdminUserNotFound</Code></Error>")
+
+
+def test_errors_of_delta_are_its_own_unless_the_store_failed() -> None:
+    from deltalake.exceptions import CommitFailedError
+
+    address = parse_address("s3://acme/x")
+    with pytest.raises(CommitFailedError), store_errors(address):
+        raise CommitFailedError("Failed to commit transaction: 0")
+    with pytest.raises(StoreFailed, match="AccessDenied"), store_errors(address):
+        raise CommitFailedError("Failed to commit transaction: <Error><Code>AccessDenied</Code></Error>")
+
+
+def test_the_tree_that_delta_draws_becomes_one_line() -> None:
+    drawn = "Kernel error\n   \x1b[31m\u21b3\x1b[0m error sending request\n   \x1b[31m\u21b3\x1b[0m tcp connect error"
+    with pytest.raises(StoreFailed) as caught, store_errors(parse_address("s3://acme/x"), "open the table accounts"):
+        raise OSError(drawn)
+    assert "could not open the table accounts: Kernel error: error sending request: tcp connect error." in str(
+        caught.value
+    )
+
+
 def test_errors_of_our_own_code_are_not_those_of_a_store() -> None:
     with pytest.raises(ZeroDivisionError), store_errors(parse_address("s3://acme/x")):
         _ = 1 / 0
