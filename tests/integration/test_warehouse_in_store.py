@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -203,21 +202,37 @@ def test_the_manifest_decides_between_two_that_have_uploaded(
     assert accounts(warehouse) == ["2", "3"]
 
 
-def test_a_killed_load_leaves_the_earlier_state(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_load_leaves_the_earlier_state(
+    machines: Machines, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
     machines.load("a", "AD,1")
-    data = machines.csv("data-killed", *(f"AD,{number}" for number in range(200_000)))
+    data = machines.csv("data-killed", "AD,2", "AD,3")
+    attempts: list[str] = []
+
+    def is_publishing(method: str, path: str) -> bool:
+        """Whether a load publishes: it has uploaded and committed then, and is not let through."""
+        if method == "PUT" and "/manifests/" in path:
+            attempts.append(path)
+            return True
+        return False
+
+    faults.answer = ("503 Slow Down", "SlowDown")
+    faults.matches = is_publishing
     child = subprocess.Popen([sys.executable, "-c", LOAD, str(machines.home("killed")), str(data)])
-    until(lambda: len(machines.keys("accounts/_delta_log/")) > 2 or child.poll() is not None)
-    os.kill(child.pid, signal.SIGSTOP)
-    child.send_signal(signal.SIGKILL)
+    until(lambda: attempts or child.poll() is not None)
+    child.kill()
     child.wait()
+    faults.matches = None
+    assert attempts
     warehouse = machines.warehouse("reader")
-    if warehouse.snapshot().number == 1:  # else it was over before it was killed
-        assert accounts(warehouse) == ["1"]
-        assert len(machines.keys("uploads/")) == 1
-    assert machines.load("killed", "AD,2") == warehouse.snapshot().number
-    assert accounts(warehouse) == ["2"]
-    assert len(machines.newest_of_delta("accounts")) == 1
+    assert accounts(warehouse) == ["1"]
+    assert len(machines.keys("uploads/")) == 1
+    (first,) = warehouse.snapshot().files(ACCOUNTS)
+    assert machines.newest_of_delta("accounts") != {first.location.name}, "it had committed to the table"
+    assert machines.load("killed", "AD,4") == 2
+    assert accounts(warehouse) == ["4"]
+    newest = {file.location.name for file in warehouse.snapshot().files(ACCOUNTS)}
+    assert machines.newest_of_delta("accounts") == newest
     assert not list((machines.home("killed") / "cache").rglob("load-*/"))
     monkeypatch.setattr(timeouts, "ABANDONED_LOAD_SECONDS", -60)
     machines.load("a", "AD,3")
@@ -379,6 +394,7 @@ def test_a_run_whose_data_left_the_store_says_so(machines: Machines, tmp_path: P
         (("403 Forbidden", "AccessDenied"), "Allow these credentials"),
         (("403 Forbidden", "RequestTimeTooSkewed"), "Set the clock"),
         (("404 Not Found", "NoSuchBucket"), "Create the bucket"),
+        (("503 Slow Down", "SlowDown"), "Check the network"),
     ],
 )
 def test_a_store_that_fails_during_a_run_fails_the_run(
