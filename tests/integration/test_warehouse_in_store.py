@@ -153,6 +153,17 @@ def test_a_snapshot_is_read_at_its_version_after_later_loads(machines: Machines)
         warehouse.snapshot(4)
 
 
+def test_a_check_of_a_load_writes_nothing_to_the_store(machines: Machines) -> None:
+    machines.load("a", "AD,1")
+    before = machines.keys("")
+    report = load(machines.warehouse("b"), [machines.csv("data", "AD,2", "AD,3")], check=True)
+    assert report.snapshot is None
+    assert [(table.name, table.before, table.after) for table in report.tables if table.name == "accounts"] == [
+        ("accounts", 1, 2)
+    ]
+    assert machines.keys("") == before
+
+
 def test_six_loads_at_a_time_lose_nothing(machines: Machines) -> None:
     with ThreadPoolExecutor(6) as pool:
         numbers = list(pool.map(lambda n: machines.load(f"machine-{n}", f"Source {n},{n}"), range(6)))
