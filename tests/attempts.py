@@ -18,7 +18,7 @@ from whohas.runs.models import Run
 from whohas.runs.service import Runs
 from whohas.settings import load_settings
 from whohas.storage import ArtifactStore
-from whohas.warehouse.store import Warehouse
+from whohas.warehouse.opening import open_warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
 ACCOUNTS = [{"id": "a", "nativeIdentity": "a", "name": "a", "sourceId": "s", "correlated": False, "attributes": []}]
@@ -30,7 +30,7 @@ class Bench:
     def __init__(self, home: Path, database_url: str, fork_server: ForkServer | None = None, **told: object) -> None:
         settings = load_settings(home=home, database_url=database_url or None, **told)
         ready(home)
-        self.warehouse = Warehouse(settings.warehouse_path)
+        self.warehouse = open_warehouse(settings)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = create_engine(settings.sqlalchemy_url)
         artefacts = ArtifactStore(settings.artefacts_path)

@@ -40,6 +40,7 @@ from whohas.settings import Settings
 from whohas.storage import ArtifactStore
 from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.audit_events import tell_loads
+from whohas.warehouse.opening import open_warehouse
 from whohas.warehouse.store import Warehouse
 from whohas.webhooks.service import Webhooks
 
@@ -162,7 +163,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
         access = open_access(settings, database)
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(describe_unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
+    warehouse = open_warehouse(settings, serving=serving)
     artefacts = ArtifactStore(settings.artefacts_path)
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
     children = ChildPool()

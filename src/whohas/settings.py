@@ -24,6 +24,7 @@ from whohas import addresses, file_modes, timeouts
 from whohas.db.engine import parse_database_url
 from whohas.errors import InvalidArguments
 from whohas.file_modes import PermissionChanges
+from whohas.object_stores import StoreAddress, parse_address
 from whohas.zones import UnknownZone, parse_zone
 
 MiB = 1 << 20
@@ -288,6 +289,18 @@ class Settings(BaseSettings):
         description="Readers of the warehouse's tables apart from their owner: nobody (`private`), or the group of its "
         "folder (`group`), so that other engines can.",
     )
+    warehouse_url: str | None = Field(
+        None,
+        description="Where the warehouse lies, such as `s3://bucket/prefix`, `gs://bucket/prefix`, "
+        "`az://container/prefix` or `file:///srv/warehouse`; default: the folder `warehouse` in the home folder. "
+        "Credentials, region and endpoint come from the environment, such as `AWS_ENDPOINT_URL`, or the platform.",
+    )
+    cache_bytes: int = Field(
+        20 << 30,
+        ge=0,
+        description="Bytes that copies of the files of a warehouse in an object store may take in the home folder; "
+        "those that were not used for the longest time are removed. 0: no limit.",
+    )
     min_free_bytes: int = Field(
         256 * MiB, ge=0, description="Free bytes that `/readyz` requires on the disk of the home folder."
     )
@@ -372,6 +385,14 @@ class Settings(BaseSettings):
             raise ValueError("it must be an address without a query: /v1/traces is put after it")
         return value
 
+    @field_validator("warehouse_url")
+    @classmethod
+    def _address_of_store(cls, value: str | None) -> str | None:
+        if value:
+            with addresses.as_value_error():
+                parse_address(value)
+        return value or None
+
     @field_validator("kafka_topic")
     @classmethod
     def _topic_of_kafka(cls, value: str) -> str:
@@ -447,6 +468,15 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key are needed together; set both or neither")
         return self
 
+    @model_validator(mode="after")
+    def _groups_of_folders(self) -> Settings:
+        if self.is_warehouse_shared and not self.warehouse_address.is_local:
+            raise ValueError(
+                "warehouse_mode=group is for a warehouse in a folder; for an object store grant rights on the bucket, "
+                "and leave warehouse_mode out"
+            )
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -511,9 +541,16 @@ class Settings(BaseSettings):
         return self.warehouse_mode == "group"
 
     @property
-    def warehouse_path(self) -> Path:
-        """The folder of the Delta tables and their manifests."""
-        return self.home / "warehouse"
+    def warehouse_address(self) -> StoreAddress:
+        """Where the Delta tables and their manifests lie."""
+        if self.warehouse_url is None:
+            return StoreAddress("file", "", str(self.home / "warehouse"))
+        return parse_address(self.warehouse_url)
+
+    @property
+    def cache_path(self) -> Path:
+        """The folder for copies of the files of object stores, with a subfolder for each warehouse."""
+        return self.home / "cache"
 
     @property
     def artefacts_path(self) -> Path:

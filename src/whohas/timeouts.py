@@ -133,6 +133,20 @@ SQLITE_BUSY_SECONDS: Final = 30
 FILE_LOCK_POLL_SECONDS: Final = 0.05
 """Interval between tries to acquire a file lock with a time limit."""
 
+# Object stores
+
+STORE_CONNECT_SECONDS: Final = 5
+"""How long one attempt to connect to an object store may take."""
+STORE_REQUEST_SECONDS: Final = 30
+"""How long one request to an object store may take; each part of a file is a separate request."""
+STORE_RETRY_SECONDS: Final = 20
+"""How long a failed request to an object store is repeated before the store counts as unreachable."""
+
+CACHE_IDLE_SECONDS: Final = 3600
+"""How long a copy of a file of an object store is kept in any case after its last use."""
+ABANDONED_LOAD_SECONDS: Final = 2 * 24 * 3600
+"""How long a load into an object store may take; after that it counts as killed, and its files are removed."""
+
 # HTTP
 
 HTTP_KEEP_ALIVE_SECONDS: Final = 65
@@ -377,6 +391,10 @@ RELATIONS: Final = (
     (
         "QUEUE_COMMIT_POLL_SECONDS < QUEUE_IDLE_POLL_SECONDS < QUEUE_POLL_SECONDS",
         "Commits are noticed sooner than by the regular poll, which finds runs whose notification was lost.",
+    ),
+    (
+        "STORE_CONNECT_SECONDS < STORE_RETRY_SECONDS < STORE_REQUEST_SECONDS",
+        "An object store that does not answer is tried several times, but for less time than a slow request may take.",
     ),
     (
         "HTTP_PROXY_IDLE_SECONDS < HTTP_KEEP_ALIVE_SECONDS",

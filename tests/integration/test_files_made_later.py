@@ -60,7 +60,7 @@ def runs(services: Services) -> dict[str, Run]:
             until(lambda run=run: services.runs.get(run.id).state.is_over)
             made[name] = services.runs.get(run.id)
     assert whohas(services.settings.home, "load", "-q", ACME / "roles.ndjson", ACME / "accounts.ndjson").returncode == 0
-    shutil.rmtree(services.settings.warehouse_path / "search" / f"{made['identities'].snapshot:09}")
+    shutil.rmtree(services.settings.warehouse_address.path / "search" / f"{made['identities'].snapshot:09}")
     return made
 
 

@@ -53,6 +53,17 @@ def test_a_format_loads_nothing_heavy_before_it_writes(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
+def test_a_warehouse_on_the_local_disk_loads_no_object_store(acme_home: Path) -> None:
+    code = (
+        "import sys, whohas.services; from pathlib import Path; from whohas.settings import Settings; "
+        "from whohas.warehouse.catalog import read_catalog; from whohas.warehouse.opening import open_warehouse; "
+        "read_catalog(open_warehouse(Settings(home=Path(sys.argv[1]))).snapshot()); "
+        "print({'obstore'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code, acme_home], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr
+
+
 def test_tokens_cost_nothing_to_import() -> None:
     code = "import sys, whohas.search.analyzer; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -155,7 +155,7 @@ def test_a_search_export_is_replayed_on_a_rebuilt_index(services: Services, tmp_
     over = carried_out(services, run)
     record = services.runs.record(run)
     assert record.plan is not None and record.plan.analyser == ANALYSER_VERSION
-    shutil.rmtree(services.settings.warehouse_path / "search")
+    shutil.rmtree(services.settings.warehouse_address.path / "search")
     replay = services.on_demand.replay(over)
     assert replay.is_same is True and len(replay.new_digest.parts) > 1
     with services.database.begin() as connection:

@@ -71,7 +71,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (reports / "our_parts.py").write_text(FILE.format(notes=str(folder / "notes.parquet")))
     home = folder / "home"
     home.mkdir()
-    publish(Warehouse(load_settings(home=home).warehouse_path), SOURCES, ACCOUNTS)
+    publish(Warehouse(load_settings(home=home).warehouse_address.path), SOURCES, ACCOUNTS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(support, "WHOHAS", ("-c", COMMAND.format(folder=str(reports))))
         with serving(home) as server:

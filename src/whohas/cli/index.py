@@ -40,11 +40,11 @@ def index(
         whohas index
         whohas index --snapshot 3 --check
     """
-    from whohas.warehouse.store import Warehouse
+    from whohas.warehouse.opening import open_warehouse
 
     settings = connection.settings()
     settings.make_home()
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
+    warehouse = open_warehouse(settings)
     if number is None and not check:
         make_index(warehouse, quiet)
     else:
@@ -60,13 +60,14 @@ def make_index(warehouse: Warehouse, quiet: bool) -> None:
     Raises:
         Unavailable: the index cannot be built.
     """
-    from whohas.search.index import build_index, is_built
+    from whohas.search.index import build_index, is_built, share_index
 
     snapshot = warehouse.snapshot()
     there = is_built(snapshot)
     started = time.monotonic()
     with _progress(quiet) as progress:
         build_index(warehouse, snapshot, progress)
+        share_index(snapshot)  # if it was built before, and the object store failed then
     if not quiet:
         done = "is there already" if there else f"made in {time.monotonic() - started:.1f} s"
         print(f"Search index of snapshot {snapshot.number} {done}.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from whohas.ingest import GuardLimits, LoadProgress, LoadReport
     from whohas.settings import Settings
+    from whohas.warehouse.store import Warehouse
 
 
 @on_this_machine
@@ -59,26 +60,28 @@ def load(
     from whohas.ingest import LoadStopped
     from whohas.ingest import load as load_files
     from whohas.warehouse.audit_events import emit_stopped_load_event, tell_loads
-    from whohas.warehouse.store import Warehouse
+    from whohas.warehouse.opening import open_warehouse
 
     settings = connection.settings()
     # opened before anything is read: a load must not begin if its audit event could not be written
     database = None if check else _database(settings)
     who = operator_actor()
 
+    warehouse: Warehouse | None = None
     options = tuple(name for name, given in (("--strict", strict), ("--accept-loss", accept_loss)) if given)
 
     def record(report: LoadReport | None, error: str = "") -> None:
-        write_load_record(settings, who, paths, options, report, error)
+        write_load_record(settings, warehouse, who, paths, options, report, error)
 
     def on_wait() -> None:
         if not quiet:
             print("Another load is in progress; this one starts when it has ended.", file=sys.stderr)
 
     try:
+        warehouse = open_warehouse(settings)
         with _progress(shown=not quiet and sys.stderr.isatty()) as on_progress:
             report = load_files(
-                Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared),
+                warehouse,
                 paths,
                 check=check,
                 strict=strict,
@@ -101,12 +104,12 @@ def load(
         raise
     if database is not None:
         record(report)
-        tell_loads(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), database)
+        tell_loads(warehouse, database)
     stopped = check and bool(report.losses) and not accept_loss
     _print(report, check, quiet, stopped, output)
     if not check:
         silent = quiet or output is not OutputFormat.TABLE
-        make_index(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared), silent)
+        make_index(warehouse, silent)
     if stopped:
         raise typer.Exit(ExitCode.STOPPED)
     if (report.rejected or report.emptied) and not allow_rejects:

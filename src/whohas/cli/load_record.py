@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from whohas.object_stores import StoreFailed
 from whohas.warehouse.load_records import (
     LoadedFile,
     LoadedSource,
@@ -16,6 +17,7 @@ from whohas.warehouse.load_records import (
     LoadRecord,
     RejectedRecord,
     new_load_id,
+    share_record,
     write_record,
 )
 
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
     from whohas.audit import Actor
     from whohas.ingest import LoadReport, Rejection
     from whohas.settings import Settings
+    from whohas.warehouse.store import Warehouse
 
 
 def write_load_record(
     settings: Settings,
+    warehouse: Warehouse | None,
     who: Actor,
     paths: Sequence[Path],
     options: tuple[str, ...],
@@ -37,6 +41,7 @@ def write_load_record(
 
     Args:
         settings: the settings of the installation.
+        warehouse: the warehouse; None if it could not be opened.
         who: who started the load.
         paths: the files and folders that it was given.
         options: its options, such as `--strict`.
@@ -73,7 +78,9 @@ def write_load_record(
         )
     try:
         write_record(settings.load_records_path, known)
-    except OSError as fault:  # the load itself is complete
+        if warehouse is not None and warehouse.remote is not None:
+            share_record(warehouse.remote, known)
+    except (OSError, StoreFailed) as fault:  # the load itself is complete
         print(f"Note: the record of this load could not be written: {fault}.", file=sys.stderr)
 
 

@@ -193,7 +193,7 @@ def planned_search(question: SearchQuestion, settings: Settings) -> Generator[tu
     from whohas.search.index import locked_index, open_index, searchable_snapshot
     from whohas.search.limits import SearchLimits
     from whohas.search.service import SearchRequest, plan_search
-    from whohas.warehouse.store import Warehouse
+    from whohas.warehouse.opening import open_warehouse
 
     request = SearchRequest(
         question.query,
@@ -204,7 +204,7 @@ def planned_search(question: SearchQuestion, settings: Settings) -> Generator[tu
         words_as_phrase=settings.search_phrases if question.phrases is None else question.phrases,
         limits=SearchLimits.from_settings(settings),
     )
-    warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
+    warehouse = open_warehouse(settings)
     snapshot = searchable_snapshot(warehouse)
     notes = ["no data has been loaded yet: see `whohas load --help`."] if snapshot.number == 0 else []
     with locked_index(warehouse, snapshot):  # a load that ends meanwhile may remove old indexes

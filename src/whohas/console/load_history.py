@@ -17,6 +17,7 @@ from whohas.warehouse.load_records import (
     RejectedRecord,
     read_record,
     read_records,
+    read_shared_records,
     record_of_manifest,
 )
 
@@ -40,15 +41,21 @@ class Remedy:
 
 def recent_loads(services: Services) -> list[LoadRecord]:
     """Return the newest loads, at most 100, the newest first; published ones without a record from their manifests."""
-    records = list(read_records(services.settings.load_records_path, _MOST))
+    records = _records(services, _MOST)
     known = {record.id for record in records}
-    manifests = services.warehouse.root / "manifests"
-    for path in sorted(manifests.glob("*.json"), reverse=True)[:_MOST]:
-        with suppress(OSError, ValueError, KeyError):
-            record = record_of_manifest(json.loads(path.read_text()))
-            if record.id not in known:
-                records.append(record)
+    with suppress(OSError, ValueError, KeyError):
+        manifests = islice(services.warehouse.manifests(newest_first=True), _MOST)
+        records += (record_of_manifest(manifest) for manifest in manifests if manifest["loadId"] not in known)
     return sorted(records, key=lambda record: record.id, reverse=True)[:_MOST]
+
+
+def _records(services: Services, count: int) -> list[LoadRecord]:
+    """Return the newest records, the newest first: of this machine, and of others that share the object store."""
+    folder, remote = services.settings.load_records_path, services.warehouse.remote
+    found = {record.id: record for record in read_records(folder, count)}
+    if remote is not None:
+        found |= {record.id: record for record in read_shared_records(remote, count)}
+    return sorted(found.values(), key=lambda record: record.id, reverse=True)[:count]
 
 
 def find_load(services: Services, id: str) -> LoadRecord:
@@ -68,7 +75,7 @@ def find_load(services: Services, id: str) -> LoadRecord:
 def unresolved_loads(services: Services, count: int) -> list[LoadRecord]:
     """Return the newest loads that published nothing, the newest first, as long as no later load was published."""
     found: list[LoadRecord] = []
-    for record in read_records(services.settings.load_records_path, count):
+    for record in _records(services, count):
         if record.outcome is LoadOutcome.PUBLISHED:
             break
         found.append(record)

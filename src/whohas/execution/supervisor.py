@@ -236,7 +236,7 @@ class Supervisor:
         """
         child = self.children.fork()
         try:
-            with hold_snapshot(run, plan, self.warehouse) as snapshot:
+            with hold_snapshot(run, plan, self.warehouse, lambda: self._check_wanted(run)) as snapshot:
                 work = self._work(run, plan, snapshot, spill)
                 done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
@@ -360,6 +360,11 @@ class Supervisor:
         if self._stopping.is_set() or self._cut_off > began:
             raise _Stopped  # `stop` or `end_if_cut_off` has ended the child
         raise exit_reason(child, memory)
+
+    def _check_wanted(self, run: Run) -> None:
+        """Raise `_Stopped` if the run was cancelled or taken over, or the worker shuts down."""
+        if self._stopping.is_set() or not self._is_still_running(run, {}):
+            raise _Stopped
 
     def _is_still_running(self, run: Run, progress: dict[str, Any]) -> bool:
         """Write the progress, unless it is empty, and return whether the run still belongs to this attempt.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from whohas.ingest.discover import discover_inputs
+from whohas.ingest.discover import LoadInputs, discover_inputs
 from whohas.ingest.guard import GuardLimits, LoadStopped, losses_beyond_limits
 from whohas.ingest.notes import snapshot_gaps
 from whohas.ingest.pipeline import ReadPipeline
@@ -16,12 +17,15 @@ from whohas.ingest.reconcile import reconcile
 from whohas.ingest.rejects import Rejects
 from whohas.ingest.report import LoadProgress, LoadReport, SourceCount, TableCount
 from whohas.ingest.staging import disk_full_as_unavailable
+from whohas.warehouse.errors import Superseded
 from whohas.warehouse.schema import ACCOUNTS, TABLES
 from whohas.warehouse.store import Load, Snapshot, TableChange, Warehouse
 
 _MEMORY = 384_000_000
 _THREADS = 2
 _LIMITS = GuardLimits()
+_ATTEMPTS = 20
+"""The most attempts at a load while loads of other machines publish before it."""
 
 
 def load(
@@ -59,13 +63,41 @@ def load(
         LoadStopped: the losses exceed the limits, and `accept_loss` is not set. Nothing was published.
         InvalidArguments: a whole file cannot be loaded, sources contradict each other, or the load is strict and a
             row or cell is bad. Nothing was published.
-        Unavailable: the disk is full. Nothing was published.
+        Unavailable: the disk is full, or the object store failed. Nothing was published.
+        Superseded: loads of other machines published before this one each time. Nothing was published.
     """
-    from whohas.engine.duckdb import connect_duckdb
-
     started = time.monotonic()
     inputs = discover_inputs(paths)
     folder = warehouse.root.parent / "rejects" if rejects is None else rejects
+    for attempt in count(1):
+        try:
+            return _attempt(
+                warehouse, inputs, folder, started, check, strict, accept_loss, limits, on_progress, on_wait, by
+            )
+        except Superseded:
+            # What this load derived, such as who holds an entitlement, may differ on the newer data: read it all again.
+            if attempt == _ATTEMPTS:
+                raise
+            on_wait()
+    raise AssertionError("unreachable")
+
+
+def _attempt(
+    warehouse: Warehouse,
+    inputs: LoadInputs,
+    folder: Path,
+    started: float,
+    check: bool,
+    strict: bool,
+    accept_loss: bool,
+    limits: GuardLimits,
+    on_progress: Callable[[LoadProgress], None],
+    on_wait: Callable[[], None],
+    by: Mapping[str, str] | None,
+) -> LoadReport:
+    """Load the files once; see `load`. Where another load publishes first, nothing of this attempt stays."""
+    from whohas.engine.duckdb import connect_duckdb
+
     with ExitStack() as stack:
         stack.enter_context(_frugal_memory())
         with disk_full_as_unavailable(warehouse.root):
@@ -84,7 +116,7 @@ def load(
         snapshot: Snapshot | None = None
         if not check and not stopped:
             on_progress(LoadProgress("publishing", "", inputs.total_bytes, inputs.total_bytes, reading.rows))
-            with disk_full_as_unavailable(warehouse.root):
+            with disk_full_as_unavailable(warehouse.root), _removed_if_superseded(path):
                 facts: dict[str, Any] = {
                     "files": [file.name for file in reading.counts()],
                     "rows": sum(file.read for file in reading.counts()),
@@ -113,6 +145,17 @@ def load(
         if stopped and not check:
             raise LoadStopped(report)
         return report
+
+
+@contextmanager
+def _removed_if_superseded(path: Path | None) -> Generator[None]:
+    """Remove the file of rejected rows if another load publishes first: the next attempt writes its own."""
+    try:
+        yield
+    except Superseded:
+        if path is not None:
+            path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

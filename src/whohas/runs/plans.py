@@ -23,7 +23,7 @@ from whohas.warehouse.attribute_columns import attribute_column_name, file_layou
 from whohas.warehouse.catalog import read_catalog
 from whohas.warehouse.evolved import duckdb_type, missing_columns
 from whohas.warehouse.schema import TABLES, Table
-from whohas.warehouse.store import Snapshot
+from whohas.warehouse.store import DataFile, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class RunPlan:
         root = snapshot.root
         return RunPlan(
             tuple(ReportPart(part.name, replace(part.statement, tables={}, files={})) for part in parts),
-            {name: tuple(_relative(path, root) for path in paths) for name, paths in files.items()},
+            {name: tuple(_relative(file.location, root) for file in found) for name, found in files.items()},
             {name: tuple(_relative(path, root) for path in paths) for name, paths in views.items()},
             options,
             analyser=versions.analyser if views and (versions := index_versions(snapshot)) else None,
@@ -226,11 +226,12 @@ def resolve_at_snapshot(
     statements: Sequence[Statement], snapshot: Snapshot
 ) -> tuple[tuple[Statement, ...], tuple[TableFiles, ...]]:
     """Return statements in the form that the engine executes on a snapshot, and the tables that they read; see
-    `resolve_files`."""
-    return resolve_files(statements, *_read(statements, snapshot))
+    `resolve_files`. Files in an object store are downloaded first."""
+    files, views = _read(statements, snapshot)
+    return resolve_files(statements, {name: [file.path for file in found] for name, found in files.items()}, views)
 
 
-def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[FilesByTable, FilesByTable]:
+def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[Mapping[str, Sequence[DataFile]], FilesByTable]:
     """Return the data files that any of the statements reads: of the tables, restricted to the partitions that some
     statement needs, and of the views of the search index."""
     partitions: dict[str, frozenset[str] | None] = {}
@@ -242,8 +243,7 @@ def _read(statements: Sequence[Statement], snapshot: Snapshot) -> tuple[FilesByT
         for name, files in statement.files.items():
             views[name] = list(dict.fromkeys((*views.get(name, ()), *map(Path, files))))
     known_files = read_catalog(snapshot)
-    files = {name: [file.path for file in known_files.files(name, needed)] for name, needed in partitions.items()}
-    return files, views
+    return {name: known_files.files(name, needed) for name, needed in partitions.items()}, views
 
 
 def resolve_files(

@@ -4,8 +4,8 @@ stored none."""
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from deltalake.exceptions import DeltaError
@@ -27,7 +27,9 @@ from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error
 
 
 @contextmanager
-def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Snapshot]:
+def hold_snapshot(
+    run: Run, plan: RunPlan, warehouse: Warehouse, check: Callable[[], None] = lambda: None
+) -> Generator[Snapshot]:
     """Yield the snapshot of a run while its plan is executed, after checking that all files that the plan reads exist.
 
     Only the search indexes of the newest snapshots are kept. If the plan reads one, it is built again where it is
@@ -35,15 +37,25 @@ def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
     remove them at any time. So where the body of the context raises a `WhohasError` (other than `NotFound`) or an
     `OSError`, and a file is missing, `NotFound` or `IndexChanged` is raised instead, with that error as its cause.
 
+    Of a warehouse in an object store, the files are downloaded where they have no local copy, and the copies are
+    protected from removal until the context ends.
+
+    Args:
+        check: called repeatedly while files are downloaded; what it raises ends the download.
+
     Raises:
         NotFound: the snapshot is no longer kept, or some of its data files were removed, before or while the plan was
             executed.
         IndexChanged: the search index was removed, or built again by another version, while the plan was executed.
-        Unavailable: the search index is missing and cannot be built now.
+        Unavailable: the search index is missing and cannot be built now, or the object store failed.
     """
     snapshot = warehouse.snapshot(run.snapshot)
-    _require(snapshot, plan.files)
-    with locked_index(warehouse, snapshot) if plan.views else nullcontext():
+    with ExitStack() as stack:
+        if snapshot.remote is not None:
+            stack.enter_context(_held_copies(snapshot, plan, check))
+        _require(snapshot, plan.files)
+        if plan.views:
+            stack.enter_context(locked_index(warehouse, snapshot))
         before = index_versions(snapshot) if plan.views else None
         try:
             yield snapshot
@@ -57,6 +69,24 @@ def hold_snapshot(run: Run, plan: RunPlan, warehouse: Warehouse) -> Generator[Sn
             raise IndexChanged(
                 "The search index of this run was rebuilt by another version of whohas while the run read it."
             )
+
+
+@contextmanager
+def _held_copies(snapshot: Snapshot, plan: RunPlan, check: Callable[[], None]) -> Generator[None]:
+    """Download the data files that a plan reads, and hold their copies until the context ends."""
+    assert snapshot.remote is not None
+    catalog = read_catalog(snapshot)
+    known = {file.name: file.bytes for table in plan.files for file in catalog.files(table)}
+    wanted = [name for names in plan.files.values() for name in names]
+    if gone := [name for name in wanted if name not in known]:
+        raise deleted_data_error(snapshot.number, gone)
+    cache = snapshot.remote.cache
+    with cache.hold(wanted):
+        try:
+            cache.fetch({name: known[name] for name in wanted}, check)
+        except FileNotFoundError as error:
+            raise deleted_data_error(snapshot.number, snapshot.remote.missing(wanted) or ["a file"]) from error
+        yield
 
 
 class IndexChanged(WhohasError):

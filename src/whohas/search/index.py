@@ -11,7 +11,8 @@
     └── identities.access.items.parquet   the access items, each once
 
 Documents are numbered (`num`) in the order of their ids. Files whose tables have not changed since an earlier index
-are hard-linked from there, not built again. Builds are reproducible: a snapshot and the same software versions give the
+are hard-linked from there, not built again. Of a warehouse in an object store, this folder holds copies: see
+`search.shared_index`. Builds are reproducible: a snapshot and the same software versions give the
 same bytes, whatever the time, machine and number of threads. `docs/reference/tables.md` describes the files.
 """
 
@@ -33,8 +34,9 @@ from whohas.db.locks import file_lock, shared_file_lock, try_file_lock
 from whohas.errors import NotFound, Unavailable
 from whohas.search.analyzer import ANALYSER_VERSION
 from whohas.search.fields import INDICES, Element, Index, IndexField
+from whohas.search.shared_index import download_index, find_shared_index, shared_index_numbers, upload_index
 from whohas.warehouse.schema import TABLES
-from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error
+from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error, missing_files
 
 if TYPE_CHECKING:
     from whohas.search.indexing import IndexResources
@@ -182,11 +184,16 @@ def build_index(
     with _build_folder(warehouse, snapshot) as part:
         if is_built(snapshot):
             return
+        if _download(snapshot, part):
+            _publish(part, _folder(snapshot))
+            return
         older = [
             index for index in _usable_indexes(warehouse.root / "search") if index[0].name < f"{snapshot.number:09}"
         ]
-        write_index(snapshot, part, older[-1] if older else None, on_progress)
+        with warehouse.hold(snapshot):
+            write_index(snapshot, part, older[-1] if older else None, on_progress)
         _publish(part, _folder(snapshot))
+    share_index(snapshot)
 
 
 @contextmanager
@@ -249,6 +256,8 @@ def rebuild_index(
         Unavailable: as in `build_index`.
     """
     folder = _folder(snapshot)
+    if _is_shared(snapshot):
+        build_index(warehouse, snapshot)  # downloads it if this machine has no copy
     with _build_folder(warehouse, snapshot) as part:
         before = index_versions(snapshot)
         if before is None and not replace:
@@ -257,17 +266,20 @@ def rebuild_index(
                 f"`whohas index --snapshot {snapshot.number}` makes it."
             )
         try:
-            write_index(snapshot, part, None, on_progress)
+            with warehouse.hold(snapshot):
+                write_index(snapshot, part, None, on_progress)
         except NotFound as error:
             raise NotFound(f"{error.message} `whohas index` indexes the newest data.") from error
         names = {path.name for path in part.iterdir()}
         if before is None:
             _publish(part, folder)
+            share_index(snapshot, replace=True)
             return RebuildResult(tuple(sorted(names)), (), None)
         names |= {path.name for path in folder.iterdir()}
         differing = tuple(name for name in sorted(names) if not _equal_files(part / name, folder / name))
         if differing and replace:
             _publish(part, folder)
+            share_index(snapshot, replace=True)
         return RebuildResult(tuple(sorted(names)), differing, before)
 
 
@@ -312,6 +324,40 @@ def _publish(part: Path, folder: Path) -> None:
         part.rename(folder)
 
 
+def _is_shared(snapshot: Snapshot) -> bool:
+    """Return whether the object store of the warehouse has a usable index of a snapshot."""
+    return snapshot.remote is not None and find_shared_index(snapshot.remote, snapshot.number, _is_usable) is not None
+
+
+def _download(snapshot: Snapshot, part: Path) -> bool:
+    """Download the index of a snapshot to an empty folder, if the object store has a usable one."""
+    if snapshot.remote is None:
+        return False
+    found = find_shared_index(snapshot.remote, snapshot.number, _is_usable)
+    if found is None:
+        return False
+    try:
+        download_index(snapshot.remote, found, part)
+    except FileNotFoundError:  # another machine has removed it as too old
+        for path in part.iterdir():
+            path.unlink()
+        return False
+    return True
+
+
+def share_index(snapshot: Snapshot, *, replace: bool = False) -> None:
+    """Upload the index of a snapshot for other machines; no effect on the local disk.
+
+    Args:
+        replace: also if the object store has one already.
+
+    Raises:
+        StoreFailed: the object store failed.
+    """
+    if snapshot.remote is not None and (replace or not _is_shared(snapshot)):
+        upload_index(snapshot.remote, snapshot.number, _folder(snapshot), _KEPT)
+
+
 def _equal_files(first: Path, second: Path) -> bool:
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
@@ -328,7 +374,10 @@ def searchable_snapshot(warehouse: Warehouse) -> Snapshot:
     snapshot = warehouse.snapshot()
     if is_built(snapshot):
         return snapshot
-    if sum(file.rows for table in TABLES.values() for file in snapshot.files(table)) <= MAX_ROWS_INDEXED_BY_SEARCH:
+    if (
+        _is_shared(snapshot)
+        or sum(file.rows for table in TABLES.values() for file in snapshot.files(table)) <= MAX_ROWS_INDEXED_BY_SEARCH
+    ):
         build_index(warehouse, snapshot)
         return snapshot
     number = newest_indexed_snapshot(warehouse)
@@ -339,8 +388,9 @@ def searchable_snapshot(warehouse: Warehouse) -> Snapshot:
 
 def newest_indexed_snapshot(warehouse: Warehouse) -> int | None:
     """Return the number of the newest snapshot with an index, or None if no snapshot has one."""
-    folders = _usable_indexes(warehouse.root / "search")
-    return int(folders[-1][0].name) if folders else None
+    local = {int(folder.name) for folder, _ in _usable_indexes(warehouse.root / "search")}
+    shared = shared_index_numbers(warehouse.remote, _is_usable) if warehouse.remote else set[int]()
+    return max(local | shared, default=None)
 
 
 _KEPT = 3
@@ -358,9 +408,11 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     None if it is missing, damaged, or of another format or analyser version.
     """
     record = _read_any_record(folder)
-    if record is None or record["format"] != INDEX_FORMAT or _record_versions(record).analyser != ANALYSER_VERSION:
-        return None
-    return record
+    return record if record is not None and _is_usable(record) else None
+
+
+def _is_usable(record: Mapping[str, Any]) -> bool:
+    return record.get("format") == INDEX_FORMAT and _record_versions(record).analyser == ANALYSER_VERSION
 
 
 def _read_any_record(folder: Path) -> dict[str, Any] | None:
@@ -469,7 +521,7 @@ def _require_data(snapshot: Snapshot) -> None:
         except NotFound:
             missing.append(f"version {snapshot.versions[table.name]} of the table {table.name}")
             continue
-        missing += [f"{table.name}/{file.path.name}" for file in files if not file.path.is_file()]
+        missing += missing_files(files)
     if missing:
         raise deleted_data_error(snapshot.number, missing)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from whohas.warehouse.schema import SOURCES, TABLES
-from whohas.warehouse.store import DataFile, LoadLoss, Snapshot, deleted_data_error
+from whohas.warehouse.store import DataFile, LoadLoss, Snapshot, deleted_data_error, missing_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Catalog:
         self._files: dict[tuple[str, frozenset[str] | None], tuple[DataFile, ...]] = {}
         wanted = ["id", "name", "authoritative", "accountAttributes", "loaded"]
         files = snapshot.files(SOURCES)
-        if gone := [f"sources/{file.path.name}" for file in files if not file.path.is_file()]:
+        if gone := missing_files(files):
             raise deleted_data_error(snapshot.number, gone)
         self.sources: tuple[CatalogSource, ...] = tuple(
             CatalogSource(

@@ -1,5 +1,7 @@
 """Records of loads: a JSON file for each load in the folder `loads` of the home folder, with its outcome and report.
 
+Of a warehouse in an object store, a copy lies there, so that the web console of every machine shows all loads.
+
 The manifest of a snapshot says what was published. A record also says what a load read, what it rejected with examples,
 why it was stopped or failed, and with which arguments it can be repeated; loads that published nothing have one too.
 Records are for people: nothing else depends on them, and only the newest `KEPT` are kept.
@@ -17,15 +19,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
 from whohas import atomic
 from whohas.errors import NotFound
 
+if TYPE_CHECKING:
+    from whohas.warehouse.remote import RemoteWarehouse
+
 KEPT = 500
 """The number of newest records that are kept."""
+_SHARED = "loads"
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -173,6 +179,30 @@ def read_records(folder: Path, count: int) -> Iterator[LoadRecord]:
     for path in _paths(folder)[:count]:
         with suppress(OSError, ValueError):
             yield _RECORD.validate_json(path.read_bytes())
+
+
+def share_record(remote: RemoteWarehouse, record: LoadRecord) -> None:
+    """Write the copy of a record for other machines, and remove the oldest ones beyond `KEPT`.
+
+    Raises:
+        StoreFailed: the object store failed.
+    """
+    remote.store.write(f"{_SHARED}/{record.id}.json", _RECORD.dump_json(record, indent=1))
+    keys = sorted((found.key for found in remote.store.list(_SHARED)), reverse=True)
+    remote.store.delete(*keys[KEPT:])
+
+
+def read_shared_records(remote: RemoteWarehouse, count: int) -> list[LoadRecord]:
+    """Return the newest records in the object store, the newest first; objects that are no records are passed over.
+
+    Raises:
+        StoreFailed: the object store failed.
+    """
+    found: list[LoadRecord] = []
+    for document in remote.newest_documents(_SHARED, count):
+        with suppress(ValueError):
+            found.append(_RECORD.validate_python(document))
+    return found
 
 
 def read_record(folder: Path, id: str) -> LoadRecord:
