@@ -34,7 +34,7 @@ _OTHERS = 0o077
 _PASS = 0o010
 _FOLDER, _FILE = 0o2750, 0o640
 _LOG = "_delta_log"
-_OURS = frozenset({"warehouse", "artefacts", "spill", "keys", "rejects", "loads"})
+_OURS = frozenset({"warehouse", "artefacts", "cache", "spill", "keys", "rejects", "loads"})
 """Subfolders of the home folder that are scanned to the last file; of others only the folder itself is restricted,
 which is enough to keep everybody else out."""
 _OUR_FILES = ("whohas.", "audit.", "dev.env")

@@ -37,7 +37,7 @@ from whohas.retention.service import Retention
 from whohas.runs.service import Runs
 from whohas.schedules.service import Schedules
 from whohas.settings import Settings
-from whohas.storage import ArtifactStore
+from whohas.storage import ArtifactStore, open_artifact_store
 from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.audit_events import tell_loads
 from whohas.warehouse.store import Warehouse
@@ -150,7 +150,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
 
     Raises:
         InvalidArguments: a setting names an unknown report or format, or a package that is not installed is needed.
-        Unavailable: the home folder or the database cannot be created or opened.
+        Unavailable: the home folder or the database cannot be created or opened, or the store of files cannot be used.
     """
     _check_names(settings)
     try:
@@ -163,7 +163,9 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(describe_unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
     warehouse = Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared)
-    artefacts = ArtifactStore(settings.artefacts_path)
+    artefacts = open_artifact_store(settings)
+    if serving:
+        artefacts.check()
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
     children = ChildPool()
     supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)

@@ -13,14 +13,13 @@ from starlette.responses import JSONResponse, Response
 from whohas.api import openapi
 from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of, services_of
-from whohas.api.downloads import Download, file_response
+from whohas.api.downloads import artifact_response
 from whohas.api.errors import MethodNotAllowed, json_response, request_context
 from whohas.api.mappers import report_results, task_result_details
 from whohas.api.requests import BoolParameter, FileFormatParameter, json_object, validate_run_id
 from whohas.contract import ReportDetails, ReportResults, ReportType, TaskResultDetails
 from whohas.errors import InvalidArguments
 from whohas.formats.registry import find_format
-from whohas.storage import ZIP_MEDIA_TYPE
 
 PREFIXES = (
     "/v3/reports",
@@ -128,23 +127,15 @@ def download_report(
     run, artefact = services.runs.get_artifact(validate_run_id(id), fileFormat, caller_of(request))
     request.state.download = (run.report_type, artefact.format)
     default = services.settings.csv_media_type if fileFormat == "csv" else find_format(fileFormat).media_type
-    media_type = artefact.media_type or default
-
-    def begin(file_name: str, span: tuple[int, int] | None) -> None:
-        if auditable or services.settings.audit_downloads == "all":
-            services.runs.record_download(run, artefact, request_actor(request), file_name, span)
-
-    return file_response(
+    return artifact_response(
         request,
-        Download(
-            path=services.artefacts.path(run.id, artefact),
-            media_type=media_type,
-            sha256=artefact.sha256,
-            preferred_name=name,
-            default_name=run.report_name,
-            extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
-            on_start=begin,
-        ),
+        services,
+        run,
+        artefact,
+        media_type=default,
+        by=request_actor(request),
+        is_audited=auditable or services.settings.audit_downloads == "all",
+        preferred_name=name,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.responses import Response
 
-from whohas.api.downloads import Download, file_response
+from whohas.api.downloads import artifact_response
 from whohas.api.errors import request_context
 from whohas.api.requests import validate_run_id
 from whohas.console import rendering
@@ -23,7 +23,7 @@ from whohas.retention.service import LegalHold
 from whohas.runs import listing, visibility
 from whohas.runs.models import ACTIVE_STATES, Artifact, Run, RunState
 from whohas.runs.plans import RowsRecord
-from whohas.storage import EXTRACT, ZIP_MEDIA_TYPE
+from whohas.storage import EXTRACT
 
 PAGES = Pages(Link("Runs", "/console/runs", order=30))
 
@@ -128,22 +128,8 @@ def download(view: View, id: str, format: str) -> Response:
     wanted = find_format(format)
     run, artefact = services.runs.get_artifact(validate_run_id(id), wanted.name, view.caller)
     view.request.state.download = (run.report_type, artefact.format)
-    media_type = artefact.media_type or wanted.media_type
-
-    def begin(file_name: str, span: tuple[int, int] | None) -> None:
-        services.runs.record_download(run, artefact, view.actor, file_name, span)
-
-    return file_response(
-        view.request,
-        Download(
-            path=services.artefacts.path(run.id, artefact),
-            media_type=media_type,
-            sha256=artefact.sha256,
-            preferred_name=None,
-            default_name=run.report_name,
-            extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
-            on_start=begin,
-        ),
+    return artifact_response(
+        view.request, services, run, artefact, media_type=wanted.media_type, by=view.actor, is_audited=True
     )
 
 
