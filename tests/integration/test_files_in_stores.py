@@ -8,9 +8,9 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,10 +19,14 @@ import httpx2
 import pytest
 from pydantic import ValidationError
 
+from auditing import lines
+from cluster import Node, running_cluster
 from factories import link_copy, many_accounts
+from gates import Gate, gated, settings_of
 from lines import Line
 from patience import NEVER_SECONDS, until
-from stores import S3Server, Wsgi, moto
+from postgres import Postgres
+from stores import S3Server, moto
 from support import Server, children, result_when_over, serving, whohas
 from whohas.errors import NotFound, Unavailable
 from whohas.object_stores import StoreFailed
@@ -34,45 +38,6 @@ from whohas_client.errors import DamagedDownload
 
 ACCOUNTS = {"reportType": "ACCOUNTS", "arguments": {"sourceName": "Active Directory"}}
 BIG = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
-
-
-@dataclass
-class Gate:
-    """Stands before a store: it holds requests back, or answers in place of the store.
-
-    Attributes:
-        holds: whether a request waits until `open` is set.
-        answers: the response to a request, as status and body; None to pass the request on.
-        held: set once a request has waited.
-    """
-
-    holds: Callable[[dict[str, Any]], bool] = lambda _: False
-    answers: Callable[[dict[str, Any]], tuple[str, bytes] | None] = lambda _: None
-    open: threading.Event = field(default_factory=threading.Event)
-    held: threading.Event = field(default_factory=threading.Event)
-
-    def before(self, app: Wsgi) -> Wsgi:
-        def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            if self.holds(environ):
-                self.held.set()
-                self.open.wait()
-            if answer := self.answers(environ):
-                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-                start(answer[0], [("Content-Type", "application/xml")])
-                return [answer[1]]
-            return app(environ, start)
-
-        return call
-
-
-@contextmanager
-def gated(gate: Gate) -> Iterator[S3Server]:
-    """A store behind a gate, which is open in the end."""
-    with moto(gate.before) as server:
-        try:
-            yield server
-        finally:
-            gate.open.set()
 
 
 def is_part(environ: dict[str, Any]) -> bool:
@@ -103,10 +68,6 @@ def large_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def large_home(home: Path, large_warehouse: Path) -> Path:
     link_copy(large_warehouse, home)
     return home
-
-
-def settings_of(server: S3Server, bucket: str) -> dict[str, str]:
-    return {**server.environment, "WHOHAS_FILES_URL": f"s3://{bucket}/files"}
 
 
 @contextmanager
@@ -437,8 +398,12 @@ def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, store
         assert http.get(path, headers={"If-None-Match": head.headers["ETag"]}).status_code == 304
         named = http.get(f"{path}&name=mine", follow_redirects=False)
         assert (named.status_code, named.content) == (200, file.content), "the store does not know that name"
-    events = [json.loads(line) for line in (server.home / "audit.log").read_text().splitlines()]
-    mine = [event for event in events if event["subject"] == started and event["type"].startswith("whohas.report.")]
+
+    def mine_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        mine = [event for event in events if event["subject"] == started]
+        return [event for event in mine if event["type"].startswith("whohas.report.")]
+
+    mine = until(lambda: found if len(found := mine_of(lines(server.home / "audit.ndjson"))) == 4 else [])
     kinds = [event["type"].removeprefix("whohas.report.") for event in mine]
     assert kinds == ["address_handed_out"] * 3 + ["downloaded"]
     assert mine[0]["data"]["sha256"] == answer.headers["X-Whohas-SHA256"]
@@ -447,7 +412,7 @@ def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, store
 def test_clients_follow_a_redirect_and_verify_the_file(redirecting: Served, store: S3Server, tmp_path: Path) -> None:
     server = redirecting.server
     with Client(server.url, server.client_id, server.client_secret) as client:
-        run = client.start("ACCOUNTS", source="Active Directory").wait()
+        run = client.run("ACCOUNTS", source="Active Directory")
         saved = run.to(tmp_path / "accounts.csv")
         assert saved.read_bytes().startswith(b"id,")
         (key,) = [key for key in store.keys(redirecting.bucket) if run.id in key and key.endswith(".csv")]
@@ -466,3 +431,27 @@ def test_another_local_folder_has_the_files(own_home: Path, tmp_path: Path) -> N
         run = ended(services, "IDENTITIES", selectedFormats=["CSV"])
     assert [path.name for path in (tmp_path / "files of runs" / run.id).iterdir()] == ["1-identities.csv"]
     assert not (own_home / "artefacts").exists()
+
+
+def test_a_worker_on_another_host_makes_the_file(
+    acme_home: Path, tmp_path: Path, store: S3Server, postgres: Postgres
+) -> None:
+    """Two home folders stand for two hosts: they share the database and the store, and have the same tables."""
+    homes = [tmp_path / name / "home" for name in ("server", "worker")]
+    for home in homes:
+        link_copy(acme_home / "warehouse", home)
+    bucket = store.new_bucket()
+    environment = {**settings_of(store, bucket), "WHOHAS_DATABASE_URL": postgres.ready_database()}
+    with running_cluster(homes[0], environment["WHOHAS_DATABASE_URL"], 1, 0, **environment) as cluster:
+        worker = Node("worker", homes[1], ("worker",), environment).start()
+        try:
+            worker.ready()
+            with cluster.http(cluster.servers[0]) as http:
+                body = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV", "XLSX"]}}
+                started = http.post("/v2025/reports/run", json=body).raise_for_status().json()["id"]
+                assert result_when_over(http, started)["status"] == "SUCCESS"
+                rows = csv.DictReader(io.StringIO(http.get(f"/v2025/reports/{started}?fileFormat=csv").text))
+                assert len(http.get(f"/v2025/reports/{started}?fileFormat=json").json()) == len(list(rows))
+        finally:
+            worker.kill()
+    assert not any((home / "artefacts").exists() for home in homes)
