@@ -186,6 +186,7 @@ _EVENTS = {
     EventType.RUN_CANCELLED: "An active run was cancelled.",
     EventType.RUN_ENDED: "A run ended; the event has its state, and its files with size, rows and SHA-256.",
     EventType.REPORT_DOWNLOADED: "A file, or a range of it, was handed out.",
+    EventType.ADDRESS_HANDED_OUT: "A signed address of a file in an object store was handed out.",
     EventType.REPORT_VIEWED: "Somebody looked at the rows of a run in the web console.",
     EventType.DATA_SEARCHED: "Somebody searched in the web console, and saw the first hits; the event has the query.",
     EventType.IDENTITY_VIEWED: "Somebody looked at the page of an identity in the web console.",

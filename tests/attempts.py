@@ -17,7 +17,7 @@ from whohas.execution.supervisor import Supervisor
 from whohas.runs.models import Run
 from whohas.runs.service import Runs
 from whohas.settings import load_settings
-from whohas.storage import ArtifactStore
+from whohas.storage import open_artifact_store
 from whohas.warehouse.opening import open_warehouse
 
 SOURCES = [{"id": "s", "name": "S", "accountAttributes": []}]
@@ -33,7 +33,7 @@ class Bench:
         self.warehouse = open_warehouse(settings)
         publish(self.warehouse, SOURCES, ACCOUNTS)
         database = create_engine(settings.sqlalchemy_url)
-        artefacts = ArtifactStore(settings.artefacts_path)
+        artefacts = open_artifact_store(settings)
         self.database = database
         children = ChildPool(fork_server) if fork_server else ChildPool()
         self.later = OnDemandRenderer(settings, database, artefacts, self.warehouse, children)

@@ -37,7 +37,7 @@ from whohas.retention.service import Retention
 from whohas.runs.service import Runs
 from whohas.schedules.service import Schedules
 from whohas.settings import Settings
-from whohas.storage import ArtifactStore
+from whohas.storage import ArtifactStore, open_artifact_store
 from whohas.tracing import Tracing, open_tracing
 from whohas.warehouse.audit_events import tell_loads
 from whohas.warehouse.opening import open_warehouse
@@ -151,7 +151,7 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
 
     Raises:
         InvalidArguments: a setting names an unknown report or format, or a package that is not installed is needed.
-        Unavailable: the home folder or the database cannot be created or opened.
+        Unavailable: the home folder or the database cannot be created or opened, or the store of files cannot be used.
     """
     _check_names(settings)
     try:
@@ -164,7 +164,9 @@ def open_services(settings: Settings, *, serving: bool = False) -> Generator[Ser
     except (OSError, SQLAlchemyError) as error:
         raise Unavailable(describe_unusable(error, settings.sqlalchemy_url, str(settings.home))) from error
     warehouse = open_warehouse(settings, serving=serving)
-    artefacts = ArtifactStore(settings.artefacts_path)
+    artefacts = open_artifact_store(settings)
+    if serving:
+        artefacts.check()
     tracing = open_tracing(settings.otlp_endpoint, settings.org)
     children = ChildPool()
     supervisor = Supervisor(settings, database, warehouse, artefacts, children, tracing)

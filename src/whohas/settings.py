@@ -56,6 +56,24 @@ class Settings(BaseSettings):
         description="The database, such as `postgresql://whohas:secret@db/whohas`, for many servers and workers; "
         "default: the SQLite file `whohas.db` in the home folder, for one server.",
     )
+    files_url: str | None = Field(
+        None,
+        description="The folder or the prefix in an object store for the files of runs: `file:///srv/files`, "
+        "`s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`; default: the folder `artefacts` in the "
+        "home folder. Credentials come from the environment or the platform.",
+    )
+    files_cache_bytes: int = Field(
+        10 << 30,
+        ge=0,
+        description="The size of the local copies of files in an object store, in bytes; the copies that were not used "
+        "for the longest time are removed. Copies are made for the rows in the console and for further formats.",
+    )
+    downloads: str = Field(
+        "stream",
+        pattern="^(stream|redirect)$",
+        description="How a file in an object store is downloaded: through the server (`stream`), or from the store "
+        "itself (`redirect`), to which the server redirects by a signed address that is valid for 60 seconds.",
+    )
     database_wait_seconds: float = Field(
         timeouts.DATABASE_START_SECONDS,
         ge=0,
@@ -457,10 +475,29 @@ class Settings(BaseSettings):
             raise ValueError(f"{value} is not there or cannot be read; name a file that the user of whohas may read")
         return value
 
+    @field_validator("files_url")
+    @classmethod
+    def _store_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return str(parse_address(value))
+        except InvalidArguments as error:
+            raise ValueError(error.message) from None
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _redirects_to_a_store(self) -> Settings:
+        if self.downloads == "redirect" and self.files_address.is_local:
+            raise ValueError(
+                "downloads is redirect, and files_url is a local folder, which clients cannot be redirected to; set "
+                "files_url to an object store, or downloads to stream"
+            )
+        return self
 
     @model_validator(mode="after")
     def _both_of_tls(self) -> Settings:
@@ -554,8 +591,18 @@ class Settings(BaseSettings):
 
     @property
     def artefacts_path(self) -> Path:
-        """The folder of the files of runs."""
+        """The folder of the files of runs in the home folder."""
         return self.home / "artefacts"
+
+    @property
+    def files_address(self) -> StoreAddress:
+        """The address of the folder or of the prefix in an object store that has the files of runs."""
+        return parse_address(self.files_url or self.artefacts_path.as_uri())
+
+    @property
+    def files_cache_path(self) -> Path:
+        """The folder of the local copies of files in an object store."""
+        return self.home / "cache" / "files"
 
     @property
     def spill_path(self) -> Path:

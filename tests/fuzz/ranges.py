@@ -22,6 +22,7 @@ from fuzz.drawing import fuzzed, latin
 from fuzz.target import Check, measured, single
 from whohas.api.downloads import Download, byte_range, file_response
 from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
+from whohas.storage.folder import LocalFile
 
 _DIGEST = "ab" * 32
 _MINE = f'"{_DIGEST}"'
@@ -195,7 +196,9 @@ def answered(method: str, headers: list[tuple[str, str]]) -> tuple[int, dict[str
         sent.append(message)
 
     try:
-        response = file_response(Request(scope), Download(_file(), "text/csv", _DIGEST, None, "x", "csv"))
+        response = file_response(
+            Request(scope), Download(lambda: LocalFile(_file()), "text/csv", _DIGEST, None, "x", "csv")
+        )
     except PreconditionFailed:
         return 412, {}, b""
     except RangeNotSatisfiable:

@@ -88,6 +88,11 @@ def download(services: Services, run_id: str, format: str) -> None:
     services.runs.record_download(run, artefact, ME, "accounts.csv")
 
 
+def hand_out_address(services: Services, run_id: str) -> None:
+    run, artefact = services.runs.get_artifact(run_id, "csv")
+    services.runs.record_address(run, artefact, ME, "accounts.csv")
+
+
 def a_client(services: Services) -> str:
     return services.access.clients.create("script", ["sp:scopes:all"], levels=["ORG_ADMIN"]).client.id
 
@@ -173,6 +178,7 @@ ACTS: dict[str, tuple[Act | None, Callable[[Services, Any], object], list[str]]]
     "a cancel of no run": (None, lambda s, _: s.runs.cancel("f" * 32, by=ME), []),
     "a run to its end": (None, lambda s, _: over(s), ["run.started", "run.ended"]),
     "a download": (over, lambda s, id: download(s, id, "csv"), ["report.downloaded"]),
+    "a signed address": (over, hand_out_address, ["report.address_handed_out"]),
     "a download of what is made now": (over, lambda s, id: download(s, id, "json"), ["report.downloaded"]),
     "a download of no file": (cancelled, lambda s, id: download(s, id, "csv"), []),
     "a download of no run": (None, lambda s, _: download(s, "f" * 32, "csv"), []),

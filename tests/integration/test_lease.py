@@ -33,7 +33,7 @@ from whohas.execution.recovery import Recovery
 from whohas.runs import repository
 from whohas.runs.models import Run
 from whohas.settings import Settings, load_settings
-from whohas.storage import ArtifactStore
+from whohas.storage import open_artifact_store
 
 OLD_EXECUTOR, OLD_BEAT = "a" * 32, "b" * 32
 """The two ids of a worker of the version before."""
@@ -87,7 +87,7 @@ def make_older(database: sa.Engine, executor: str, seconds: float) -> None:
 
 
 def recovery_of(settings: Settings, database: sa.Engine, mine: WorkerLease) -> Recovery:
-    return Recovery(settings, database, ArtifactStore(settings.artefacts_path), mine, list)
+    return Recovery(settings, database, open_artifact_store(settings), mine, list)
 
 
 def claimed_by(database: sa.Engine, executor: str, number: int = 1) -> Run:

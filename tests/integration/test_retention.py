@@ -194,6 +194,32 @@ def test_a_dry_sweep_reports_what_a_real_one_removes(services: Services) -> None
     ]
 
 
+def test_files_that_cannot_be_removed_stay_in_the_record(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = ended(services, 91)
+    rules = retention(services, keep_files_days=90)
+    with monkeypatch.context() as broken:
+        broken.setattr(rules.artefacts, "root", services.artefacts.root / run_id / "1-identities.csv")
+        assert rules.sweep() == []
+    run = services.runs.get(run_id)
+    assert [file.name for file in run.artefacts] == ["1-identities.csv"]
+    assert run.messages[-1].key == "files.removing"
+    with pytest.raises(NotFound, match="have been removed"):
+        services.retention.place_hold(run_id, "eve")
+    assert [item.names for item in rules.sweep()] == [("1-identities.csv",)]
+    run = services.runs.get(run_id)
+    assert (run.artefacts, [message.key for message in run.messages][-1]) == ((), "files.removed")
+    assert "files.removing" not in [message.key for message in run.messages]
+
+
+def test_folders_that_are_not_of_runs_are_left_alone(services: Services) -> None:
+    other = services.artefacts.root / "lost+found"
+    other.mkdir(parents=True)
+    (other / "1-accounts.csv").write_bytes(b"of somebody else")
+    age(services.artefacts.root)
+    assert retention(services).sweep() == []
+    assert (other / "1-accounts.csv").exists()
+
+
 def test_the_server_sweeps_by_itself_and_the_command_line_holds(own_home: Path) -> None:
     with serving(own_home, WHOHAS_SWEEP_SECONDS="1", WHOHAS_KEEP_FILES_DAYS="0.00003") as server, server.http() as http:
         body = {"reportType": "IDENTITIES", "arguments": {"selectedFormats": ["CSV"]}}

@@ -33,7 +33,7 @@ from whohas.runs.models import RunState
 from whohas.schedules import service
 from whohas.schedules.service import Schedules, schedule
 from whohas.settings import Settings
-from whohas.storage import ArtifactStore
+from whohas.storage.folder import FolderStore
 from whohas.warehouse import store
 from whohas.warehouse.store import Warehouse
 
@@ -344,7 +344,7 @@ def test_a_start_after_a_long_gap_waits_a_day(database: sa.Engine, ages: list[fl
 
 def test_a_sweep_that_trusts_no_clock_removes_only_for_room(database: sa.Engine, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, keep_files_days=90, keep_runs_days=400, keep_files_bytes=0)
-    kept = Retention(settings, database, ArtifactStore(tmp_path / "artefacts"))
+    kept = Retention(settings, database, FolderStore(tmp_path / "artefacts"))
     started(database, 1, repository.now() - timedelta(days=900))
     with database.begin() as connection:
         (claimed,) = repository.claim(connection, "e" * 32, 1)

@@ -13,8 +13,9 @@ import pytest
 from starlette.requests import Request
 
 from patience import PATIENCE_SECONDS
-from whohas.api.downloads import CHUNK_BYTES, Download, file_response
+from whohas.api.downloads import Download, file_response
 from whohas.errors import WhohasError
+from whohas.storage.folder import CHUNK_BYTES, LocalFile
 
 
 @dataclass
@@ -55,7 +56,9 @@ def send(path: Path, method: str = "GET", removed: bool = False, leaves: bool = 
         with anyio.fail_after(PATIENCE_SECONDS):
             await response(scope, receive, put)
 
-    download = Download(path, "text/csv", "ab" * 32, None, "Accounts", "csv", lambda *what: sent.begun.append(what))
+    download = Download(
+        lambda: LocalFile(path), "text/csv", "ab" * 32, None, "Accounts", "csv", lambda *what: sent.begun.append(what)
+    )
     response = file_response(Request(scope), download)
     if removed:
         path.unlink()

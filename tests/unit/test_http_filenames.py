@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whohas.api.filenames import MAX_NAME_LENGTH, content_disposition
+from whohas.filenames import MAX_NAME_LENGTH, content_disposition
 
 HEADER = re.compile(r"attachment; filename=\"([^\"]+)\"; filename\*=UTF-8''(\S+)")
 

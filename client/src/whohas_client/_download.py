@@ -54,7 +54,7 @@ class FileHead:
         etag = headers.get("etag", "")
         return FileHead(
             size=int(length) if length.isdecimal() and not encoded else None,
-            sha256=_sha256(etag, headers.get("repr-digest", "")),
+            sha256=_redirected_sha256(response) or _sha256(etag, headers.get("repr-digest", "")),
             etag=etag if etag.startswith('"') and not encoded else None,
             name=_name(headers.get("content-disposition", "")),
             is_zip=headers.get("content-type", "").partition(";")[0].strip().lower() == "application/zip",
@@ -67,6 +67,14 @@ class FileHead:
             return False
         is_same_size = self.size is None or match[3] == "*" or int(match[3]) == self.size
         return is_same_size and response.headers.get("etag", self.etag) == self.etag
+
+
+def _redirected_sha256(response: httpx2.Response) -> str | None:
+    """Return the SHA-256 of a file that a server redirected to an object store, which does not know it itself."""
+    for redirect in response.history:
+        if match := re.fullmatch("[0-9a-f]{64}", redirect.headers.get("x-whohas-sha256", "")):
+            return match[0]
+    return None
 
 
 def _sha256(etag: str, digest: str) -> str | None:

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from whohas import __version__
 from whohas.api import openapi
 from whohas.api.dependencies import authorize, public_paths
+from whohas.api.downloads import SHA256_HEADER
 from whohas.api.errors import exception_handler
 from whohas.api.metrics import Metrics
 from whohas.api.middleware.authentication import AuthenticationMiddleware
@@ -124,6 +125,7 @@ def _middleware(
                 "Retry-After",
                 "ETag",
                 "Content-Range",
+                SHA256_HEADER,
                 "X-Total-Count",
                 TRACKING_HEADER,
             ],

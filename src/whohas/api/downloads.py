@@ -1,32 +1,36 @@
-"""Downloads: streams a finished file or a byte range of it, with the headers to verify, cache and resume it."""
+"""Downloads: streams a finished file or a byte range of it, with the headers to verify, cache and resume it.
+
+A file in an object store may also be answered with a redirect to a signed address of it.
+"""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
-from typing import BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING
 
+import anyio
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
-from whohas.api.filenames import content_disposition, unicode_file_name
 from whohas.api.preconditions import PreconditionOutcome, Validators, evaluate_preconditions
-from whohas.audit import Actor
 from whohas.errors import NotFound
+from whohas.filenames import content_disposition, unicode_file_name
 from whohas.formats.registry import find_format
-from whohas.runs.models import Artifact, Run
-from whohas.services import Services
-from whohas.storage import ZIP_MEDIA_TYPE
+from whohas.storage import ZIP_MEDIA_TYPE, Artifact, OpenFile
 
-CHUNK_BYTES = 256 * 1024
-"""Bytes that are read and sent at a time."""
+if TYPE_CHECKING:
+    from whohas.audit import Actor
+    from whohas.runs.models import Run
+    from whohas.services import Services
+
+SHA256_HEADER = "X-Whohas-SHA256"
+"""The header of a redirect with the SHA-256 of the file, 64 hex digits, which the store that sends the file lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Download:
     """A file to serve, with the metadata for its headers.
 
     Attributes:
-        path: the file.
+        open: opens the file.
         media_type: the exact Content-Type.
         sha256: the SHA-256 of the file, 64 hex digits; its ETag.
         preferred_name: the file name that the caller asked for, or None.
@@ -42,50 +46,72 @@ class Download:
         extension: the extension of the file name, without a dot.
         on_start: called for a GET before the first byte is sent, with the file name and the range as start and end
             (exclusive), or None for the whole file. If it raises, nothing is sent.
+        sign: returns a signed address to redirect the caller to, if the file is not to be sent from here; None to send
+            it.
+        on_redirect: called with the file name before such an address is sent. If it raises, nothing is sent.
     """
 
-    path: Path
+    open: Callable[[], OpenFile]
     media_type: str
     sha256: str
     preferred_name: str | None
     default_name: str
     extension: str
     on_start: Callable[[str, tuple[int, int] | None], None] = lambda _name, _span: None
+    sign: Callable[[], str] | None = None
+    on_redirect: Callable[[str], None] = lambda _name: None
 
 
-def run_download(
-    services: Services, run: Run, artefact: Artifact, by: Actor, name: str | None = None, *, audited: bool
-) -> Download:
-    """Return the download of a file of a run. Its default name is that of the report.
+def artifact_response(
+    request: Request,
+    services: Services,
+    run: Run,
+    artefact: Artifact,
+    *,
+    by: Actor,
+    is_audited: bool,
+    preferred_name: str | None = None,
+) -> Response:
+    """Return the response to a GET or HEAD of a file of a run; see `file_response`.
+
+    With `WHOHAS_DOWNLOADS=redirect` it is a redirect to the object store, unless the caller asked for a file name: the
+    store has the default one.
 
     Args:
-        services: the services of the installation.
-        run: the run.
-        artefact: the file.
         by: the actor for the audit log.
-        name: the file name that the caller asked for; None for the default.
-        audited: whether the download is an audit event.
+        is_audited: whether the audit log records the download.
+        preferred_name: the file name that the caller asked for, or None.
     """
-    default = services.settings.csv_media_type if artefact.format == "csv" else find_format(artefact.format).media_type
-    media_type = artefact.media_type or default
 
-    def begin(file_name: str, span: tuple[int, int] | None) -> None:
-        if audited:
+    def on_start(file_name: str, span: tuple[int, int] | None) -> None:
+        if is_audited:
             services.runs.record_download(run, artefact, by, file_name, span)
 
-    return Download(
-        path=services.artefacts.path(run.id, artefact),
+    def on_redirect(file_name: str) -> None:
+        if is_audited:
+            services.runs.record_address(run, artefact, by, file_name)
+
+    default = services.settings.csv_media_type if artefact.format == "csv" else find_format(artefact.format).media_type
+    media_type = artefact.media_type or default
+    redirects = services.settings.downloads == "redirect" and preferred_name is None
+    download = Download(
+        open=partial(services.artefacts.open, run.id, artefact),
         media_type=media_type,
         sha256=artefact.sha256,
-        preferred_name=name,
+        preferred_name=preferred_name,
         default_name=run.report_name,
         extension="zip" if media_type == ZIP_MEDIA_TYPE else artefact.format,
-        on_start=begin,
+        on_start=on_start,
+        sign=partial(services.artefacts.sign, run.id, artefact) if redirects else None,
+        on_redirect=on_redirect,
     )
+    return file_response(request, download)
 
 
 def file_response(request: Request, download: Download) -> Response:
-    """Return the response to a GET or HEAD of a file: 200, 206 for one byte range, or 304 if the caller has the file.
+    """Return the response to a GET or HEAD of a file.
+
+    It is 200, 206 for one byte range, 304 if the caller has the file, or 307 to a signed address.
 
     Preconditions are evaluated first (`whohas.api.preconditions`). A request for several ranges, or for a malformed
     one, gets the whole file, as RFC 9110 (14.2) allows.
@@ -94,9 +120,10 @@ def file_response(request: Request, download: Download) -> Response:
         NotFound: the file was removed.
         PreconditionFailed: If-Match or If-Unmodified-Since does not hold for the file.
         RangeNotSatisfiable: the range begins beyond the end of the file.
+        Unavailable: the file cannot be read.
     """
     try:
-        file = download.path.open("rb")
+        file = download.open()
     except FileNotFoundError:
         raise NotFound("The file of this run has been removed. Start the report again.") from None
     try:
@@ -106,17 +133,14 @@ def file_response(request: Request, download: Download) -> Response:
         raise
 
 
-def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
-    status = os.fstat(file.fileno())
-    modified = datetime.fromtimestamp(int(status.st_mtime), UTC)
-    validators = Validators(f'"{download.sha256}"', modified)
+def _serve(request: Request, download: Download, file: OpenFile) -> Response:
+    validators = Validators(f'"{download.sha256}"', file.modified)
     headers = {
         "ETag": validators.etag,
-        "Last-Modified": format_datetime(modified, usegmt=True),
+        "Last-Modified": format_datetime(file.modified, usegmt=True),
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, no-cache",
     }
-    # not left to FileResponse, which evaluates If-Range only, and sends the file again to a client that has it
     outcome = evaluate_preconditions(request.method, request.headers, validators)
     if outcome is PreconditionOutcome.FAILED:
         raise PreconditionFailed(
@@ -127,41 +151,52 @@ def _serve(request: Request, download: Download, file: BinaryIO) -> Response:
         file.close()
         return Response(status_code=304, headers=headers)
 
-    # not left to FileResponse: the audit event has the range, and is written before the first byte is sent
-    span = byte_range(_range(request), status.st_size) if outcome is PreconditionOutcome.RANGE else None
+    span = byte_range(_range(request), file.size) if outcome is PreconditionOutcome.RANGE else None
     name = (download.preferred_name, download.default_name, download.extension)
-    headers |= {"Content-Type": download.media_type, "Content-Disposition": content_disposition(*name)}
-    if request.method == "GET":
-        download.on_start(unicode_file_name(*name), span)
-    return _OpenFileResponse(file, status, headers, span)
+    if download.sign is not None and request.method == "GET":
+        # the client sends its Range to the store again; a HEAD is answered here, because the signature is for GET
+        file.close()
+        address = download.sign()
+        download.on_redirect(unicode_file_name(*name))
+        return Response(
+            status_code=307,
+            headers={"Location": address, SHA256_HEADER: download.sha256, "Cache-Control": "no-store"},
+        )
+    start, end = span or (0, file.size)
+    headers |= {
+        "Content-Type": download.media_type,
+        "Content-Disposition": content_disposition(*name),
+        "Content-Length": str(end - start),
+    }
+    if request.method != "GET":
+        file.close()
+        return Response(headers=headers)
+    if span is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{file.size}"
+    file.begin(start, end)  # before the audit event and the status: a store that fails is a 503
+    download.on_start(unicode_file_name(*name), span)
+    return _OpenFileResponse(file, 200 if span is None else 206, headers)
 
 
-class _OpenFileResponse(FileResponse):
+class _OpenFileResponse(StreamingResponse):
     """A response that sends an open file, or one range of it, and closes it.
 
-    FileResponse opens a file by its path after the status is sent. If retention removed the file in between, the
-    response would break off instead of being a 404, after an audit event of the download. `/proc/self/fd/N`, the path
-    of the descriptor, opens the same file even if its name was removed.
+    If the file cannot be read to its end, the response breaks off before its Content-Length, so that no client takes a
+    part for the whole.
     """
 
-    chunk_size = CHUNK_BYTES
-
-    def __init__(
-        self, file: BinaryIO, status: os.stat_result, headers: Mapping[str, str], span: tuple[int, int] | None
-    ) -> None:
-        super().__init__(f"/proc/self/fd/{file.fileno()}", headers=headers, stat_result=status)
+    def __init__(self, file: OpenFile, status: int, headers: Mapping[str, str]) -> None:
         self._file = file
-        self._range = [] if span is None else [(b"range", b"bytes=%d-%d" % (span[0], span[1] - 1))]
+        self._chunks = file.chunks()
+        super().__init__(self._chunks, status, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # FileResponse gets the range that `byte_range` parsed instead of the client's header, because it would
-        # - answer an unknown unit or a malformed range with 400, where RFC 9110 (14.2) says that the header is ignored,
-        # - answer HEAD with 206, although ranges are defined for GET only,
-        # - send 416 without the contract's body,
-        # - send several ranges, even a hundred of a few bytes, as a multipart body, which no client of reports needs.
-        other_headers = [pair for pair in scope["headers"] if pair[0] not in (b"range", b"if-range")]
-        with self._file:
-            await super().__call__({**scope, "headers": [*other_headers, *self._range]}, receive, send)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):  # also where the client has left
+                await self._chunks.aclose()
+            self._file.close()
 
 
 def _range(request: Request) -> str:

@@ -37,6 +37,8 @@ class EventType(StrEnum):
     """A run ended; the outcome of the event is the state of the run."""
     REPORT_DOWNLOADED = "whohas.report.downloaded"
     """A file of a run, or a range of it, was downloaded."""
+    ADDRESS_HANDED_OUT = "whohas.report.address_handed_out"
+    """Somebody got a signed address of a file of a run, with which it can be downloaded from the object store."""
     REPORT_VIEWED = "whohas.report.viewed"
     """Somebody looked at the rows of a run in the web console."""
     DATA_SEARCHED = "whohas.data.searched"

@@ -62,7 +62,7 @@ class LocalBackend:
         return report_results(self._runs.get(run_id))
 
     def download(self, run_id: str, format: str, folder: Path, called: str | None) -> tuple[Path, bool]:
-        from whohas.api.filenames import safe_file_name
+        from whohas.filenames import safe_file_name
 
         run, artefact = self._runs.get_artifact(run_id, format)
         ending = "zip" if artefact.zipped else artefact.format

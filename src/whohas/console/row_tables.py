@@ -191,13 +191,20 @@ class RowTables:
 
     def _whole_tables(self, run: Run) -> tuple[RowTable, ...]:
         extracts = [file for file in run.artefacts if file.format == EXTRACT]
-        if extracts and all(self._artefacts.path(run.id, file).is_file() for file in extracts):
-            return tuple(self._table(self._artefacts.path(run.id, file)) for file in extracts)
+        if extracts and (paths := self._local_paths(run, extracts)):
+            return tuple(map(self._table, paths))
         for format in ("parquet", "csv"):
-            file = next((file for file in run.artefacts if file.format == format), None)
-            if file is not None and (path := self._artefacts.path(run.id, file)).is_file():
-                return self._of_file(run, file, path)
+            files = [file for file in run.artefacts if file.format == format]
+            if files and (paths := self._local_paths(run, files)):
+                return self._of_file(run, files[0], paths[0])
         return ()
+
+    def _local_paths(self, run: Run, files: Sequence[Artifact]) -> list[Path]:
+        """Return paths at which files can be read; none if any of them was removed."""
+        try:
+            return [self._artefacts.local_path(run.id, file) for file in files]
+        except FileNotFoundError:
+            return []
 
     def page(self, table: RowTable, asked: RowRequest) -> RowPage:
         """Return a page of rows.

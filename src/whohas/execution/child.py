@@ -19,7 +19,7 @@ import select
 import shutil
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from whohas.engine.duckdb import (
 from whohas.engine.sql import string_literal
 from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
-from whohas.execution.digest import FileDigest
+from whohas.execution.outputs import OutputFiles, UnfinishedFile
 from whohas.execution.progress import RunProgress
 from whohas.execution.protocol import EXIT_WORKER_GONE, OutputFile, Work, WorkPart
 from whohas.formats import parquet
@@ -75,8 +75,8 @@ def do_work(work: Work, report: Callable[..., None], connection: duckdb.DuckDBPy
 
     Args:
         report: called with keyword arguments. While the work lasts: `progress` (a sentence), `percent` (1 to 99) and
-            `rows` (written so far). In the last call: `files` (format, path, rows, bytes and SHA-256 of each extract
-            and output, synced to disk), `notes` (warnings for readers of the run), `phases` (see
+            `rows` (written so far). In the last call: `files` (format, path, key, rows, bytes and SHA-256 of each
+            extract and output, synced to disk or uploaded), `notes` (warnings for readers of the run), `phases` (see
             `RunProgress.end_phases`), `digest` (of the rows of the statements; None where no statement was
             executed) and `summary` (of the rows of each part; None where there is no extract).
         connection: an unused connection from `connect_unlimited` for the first statement; None to open one.
@@ -125,6 +125,7 @@ class _JobRunner:
         self._work = work
         self._unused_connection = connection
         self._report = report
+        self._files = OutputFiles(work)
         self._formats = {output.format: find_format(output.format) for output in work.outputs}
         self._progress = RunProgress(report, list(self._weights()))
         self._notes: list[str] = []
@@ -149,22 +150,17 @@ class _JobRunner:
             self._rows_of_extract(part) if part.extract else self._rows_of_statement(part) for part in self._work.parts
         ]
         files = [
-            {
-                "format": EXTRACT,
-                "path": source.part.extract,
-                "rows": source.count,
-                **FileDigest(Path(source.part.extract)).finalize(),
-            }
+            {"format": EXTRACT, "rows": source.count, **self._files.extract(source.part).finalize()}
             for source in sources
             if source.part.extract and source.part.sql
         ]
         self._summarize(sources)
         for output in self._work.outputs:
-            file_digest = FileDigest(Path(output.path))
-            rows = self._write_output(output, sources, file_digest)
+            file = self._files.output(output)
+            rows = self._write_output(output, sources, file)
             self._progress.begin_phase(f"Checking the {output.format.upper()}")
             self._progress.update(0.0, rows)
-            files.append({"format": output.format, "path": output.path, "rows": rows, **file_digest.finalize()})
+            files.append({"format": output.format, "rows": rows, **file.finalize()})
         for source in sources:
             if source.row_digest is not None:
                 self._add_digest(source.part, source.row_digest.rows, source.row_digest.sum)
@@ -232,18 +228,17 @@ class _JobRunner:
         assert self._work.about is not None, "a statement belongs to a run"
         return self._work.about
 
-    def _write_output(self, output: OutputFile, sources: list[_PartRows], file_digest: FileDigest) -> int:
+    def _write_output(self, output: OutputFile, sources: list[_PartRows], file: UnfinishedFile) -> int:
         """Write one output file, and return its number of rows."""
         format = self._formats[output.format]
-        path = Path(output.path)
         if not output.zipped:
             (source,) = sources
-            with file_digest.while_writing() if format.copy is not None else nullcontext():
+            with file.writing(format) as path:
                 return self._write_rows(format, source, path)
         from whohas.formats.zip import open_zip
 
         rows = 0
-        with open_zip(path, sources[0].about.started_at) as archive:
+        with file.writing(None) as path, open_zip(path, sources[0].about.started_at) as archive:
             for source in sources:
                 name = f"{source.rows.name}.{format.name}"
                 with archive.entry(name) as pipe, _entry_target(format, path, pipe) as target:

@@ -12,6 +12,8 @@ import shutil
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +26,10 @@ from whohas.errors import NotFound, Unavailable, WhohasError
 from whohas.execution.memory import MemoryWatch, find_cgroup_memory
 from whohas.execution.processes import ChildPool, WorkResult, exit_reason, system_error_message, watch_child
 from whohas.execution.protocol import OutputFile, Work, WorkPart
-from whohas.execution.work import parts_of
+from whohas.execution.work import NO_EXTRACT, output_file, parts_of
 from whohas.formats.base import ReportMetadata, WriteOptions
 from whohas.formats.registry import find_format
+from whohas.object_stores import StoreFailed
 from whohas.plurals import pluralize
 from whohas.runs import repository
 from whohas.runs.models import Message, Run, RunId
@@ -41,7 +44,7 @@ from whohas.runs.stored_plans import (
 )
 from whohas.search.index import index_versions
 from whohas.settings import Settings
-from whohas.storage import EXTRACT, Artifact, ArtifactStore
+from whohas.storage import EXTRACT, Artifact, ArtifactStore, FileTarget, StoredFile
 from whohas.warehouse.store import Warehouse
 
 
@@ -105,6 +108,18 @@ def digests_differ(then: RowsDigest | None, now: RowsDigest) -> bool:
     return then.engine == now.engine and then.parts != now.parts
 
 
+@dataclass(frozen=True, slots=True)
+class _KeptExtract:
+    """An extract of a run on the local disk.
+
+    Attributes:
+        rows: its number of rows.
+    """
+
+    path: Path
+    rows: int
+
+
 @dataclass(frozen=True)
 class OnDemandRenderer:
     """Renders further formats of runs that are over, summarizes and replays runs.
@@ -151,29 +166,31 @@ class OnDemandRenderer:
     def _render(self, run: Run, format: str) -> Artifact:
         """Render a run in a format, compare its rows with those of the run, and add the file to the run."""
         token = secrets.token_hex(4)
-        extracts = self._kept_extracts(run)
+        scratch = self.settings.spill_path / "later" / f"{run.id}-{token}-files"
         zipped = any(artefact.zipped for artefact in run.artefacts)
         name = f"{run.report_type.lower()}-{token}.{f'{format}.zip' if zipped else format}"
-        output = OutputFile(format, str(self.artefacts.part_path(run.id, run.attempt, name)), zipped)
+        target = self.artefacts.target(run.id, run.attempt, name, scratch)
+        output = output_file(target, run, format, zipped, self.settings)
         try:
             with self.database.connect() as connection:
                 record = repository.get_record(connection, run.id)
-            if extracts:
-                summaries = (
-                    [part.statement.summary for part in record.plan.parts]
-                    if record.plan
-                    else [EMPTY_SUMMARY for _ in extracts]
-                )
-                parts = tuple(
-                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows, summary)
-                    for extract, summary in zip(extracts, summaries, strict=True)
-                )
-                write_options = (
-                    record.plan.options if record.plan else earlier_write_options(run.arguments, self.settings)
-                )
-                done = self._carry_out(run, token, parts, (), None, write_options, (output,))
-            else:
-                done = self._from_statements(run, record, token, output, format)
+            with self._kept_extracts(run) as extracts:
+                if extracts:
+                    summaries = (
+                        [part.statement.summary for part in record.plan.parts]
+                        if record.plan
+                        else [EMPTY_SUMMARY for _ in extracts]
+                    )
+                    parts = tuple(
+                        WorkPart.of_extract(str(extract.path), extract.rows, summary)
+                        for extract, summary in zip(extracts, summaries, strict=True)
+                    )
+                    write_options = (
+                        record.plan.options if record.plan else earlier_write_options(run.arguments, self.settings)
+                    )
+                    done = self._carry_out(run, token, parts, (), None, write_options, (output,))
+                else:
+                    done = self._from_statements(run, record, token, output, format)
             file = next(file for file in done.files if file["format"] == format)
             if run.rows is not None and file["rows"] != run.rows:
                 now = f"Its statement gives {pluralize(file['rows'], 'row')} now, and gave {run.rows:,} then."
@@ -183,7 +200,7 @@ class OnDemandRenderer:
                 raise NotFound(no_file_message(run, format, now))
             return self._add_to_run(run, self.artefacts.publish_reported(file, zipped=zipped), done.messages)
         except (WhohasError, OSError) as error:
-            Path(output.path).unlink(missing_ok=True)
+            self.artefacts.discard(target)
             if isinstance(error, NotFound):
                 raise
             text = (
@@ -195,6 +212,7 @@ class OnDemandRenderer:
         finally:
             for extract in Path(output.path).parent.glob(f"{Path(output.path).name}-extract-*"):
                 extract.unlink(missing_ok=True)
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _from_statements(self, run: Run, record: RowsRecord, token: str, output: OutputFile, format: str) -> WorkResult:
         """Render a run's file by executing its statements again in a child process."""
@@ -202,7 +220,9 @@ class OnDemandRenderer:
         through = find_format(format).copy is None
         with errors_as_not_found(run, format), hold_snapshot(run, plan, self.warehouse) as snapshot:
             parts, tables = parts_of(
-                plan, self.warehouse.root, lambda number: f"{output.path}-extract-{number}" if through else ""
+                plan,
+                self.warehouse.root,
+                lambda number: FileTarget(f"{output.path}-extract-{number}") if through else NO_EXTRACT,
             )
             return self._carry_out(run, token, parts, tables, run_metadata(run, snapshot), plan.options, (output,))
 
@@ -228,7 +248,7 @@ class OnDemandRenderer:
         with self._slots:
             try:
                 with hold_snapshot(run, record.plan, self.warehouse) as snapshot:
-                    parts, tables = parts_of(record.plan, self.warehouse.root, lambda _: "")
+                    parts, tables = parts_of(record.plan, self.warehouse.root, lambda _: NO_EXTRACT)
                     done = self._carry_out(run, secrets.token_hex(4), parts, tables, None, record.plan.options, ())
             except NotFound as error:
                 raise NotFound(f"This run cannot be replayed. {error.message}") from error
@@ -275,17 +295,15 @@ class OnDemandRenderer:
         folder = self.settings.spill_path / "later" / f"{run.id}-{token}-extracts"
         folder.mkdir(parents=True)
         try:
-            if extracts := self._kept_extracts(run):
-                parts = tuple(
-                    WorkPart.of_extract(str(self.artefacts.path(run.id, extract)), extract.rows, part.statement.summary)
-                    for extract, part in zip(extracts, plan.parts, strict=True)
-                )
-                done = self._carry_out(run, token, parts, (), None, plan.options, ())
-            else:
-                with hold_snapshot(run, plan, self.warehouse) as snapshot:
-                    root, about = self.warehouse.root, run_metadata(run, snapshot)
-                    parts, tables = parts_of(plan, root, lambda number: str(folder / f"{number}.parquet"))
-                    done = self._carry_out(run, token, parts, tables, about, plan.options, ())
+            with self._kept_extracts(run) as extracts:
+                if extracts:
+                    parts = tuple(
+                        WorkPart.of_extract(str(extract.path), extract.rows, part.statement.summary)
+                        for extract, part in zip(extracts, plan.parts, strict=True)
+                    )
+                    done = self._carry_out(run, token, parts, (), None, plan.options, ())
+                else:
+                    done = self._summarize_again(run, token, plan, folder)
         except NotFound as error:
             raise NotFound(f"This run cannot be summarized. {error.message}") from error
         except (WhohasError, OSError) as error:
@@ -298,10 +316,26 @@ class OnDemandRenderer:
         assert done.summary is not None, "a work with extracts reports a summary"
         return done.summary
 
-    def _kept_extracts(self, run: Run) -> list[Artifact]:
-        """Return the extracts of a run, one for each part; none if any of their files is missing."""
-        extracts = [artefact for artefact in run.artefacts if artefact.format == EXTRACT]
-        return extracts if all(self.artefacts.path(run.id, extract).is_file() for extract in extracts) else []
+    def _summarize_again(self, run: Run, token: str, plan: RunPlan, folder: Path) -> WorkResult:
+        """Execute the statements of a run again, with extracts in a folder."""
+        with hold_snapshot(run, plan, self.warehouse) as snapshot:
+            root, about = self.warehouse.root, run_metadata(run, snapshot)
+            parts, tables = parts_of(plan, root, lambda number: FileTarget(str(folder / f"{number}.parquet")))
+            return self._carry_out(run, token, parts, tables, about, plan.options, ())
+
+    @contextmanager
+    def _kept_extracts(self, run: Run) -> Generator[list[_KeptExtract]]:
+        """Yield the extracts of a run, one for each part, as local files; none if any of them is missing."""
+        with ExitStack() as copies:
+            try:
+                extracts = [
+                    _KeptExtract(copies.enter_context(self.artefacts.local_copy(run.id, artefact)), artefact.rows)
+                    for artefact in run.artefacts
+                    if artefact.format == EXTRACT
+                ]
+            except FileNotFoundError:
+                extracts = []
+            yield extracts
 
     def _carry_out(
         self,
@@ -332,6 +366,7 @@ class OnDemandRenderer:
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
+            store=self.artefacts.address,
         )
         child = self.children.fork()
         began = time.monotonic()
@@ -356,5 +391,6 @@ class OnDemandRenderer:
         with self.database.begin() as connection:
             kept = repository.add_artifact(connection, run.id, new, messages)
         if kept != new:
-            self.artefacts.path(run.id, new).unlink(missing_ok=True)
+            with suppress(StoreFailed):  # the sweep removes what no run owns
+                self.artefacts.remove(run.id, StoredFile(new.name, new.bytes, 0.0))
         return kept

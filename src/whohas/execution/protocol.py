@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
@@ -21,13 +22,18 @@ class OutputFile:
 
     Attributes:
         format: the format of the file; of a zip, that of each file in it.
-        path: the file to write.
+        path: the file to write; with an object store, a temporary file for formats that cannot be uploaded while they
+            are written.
         zipped: whether the file is a zip that holds one file for each part.
+        key: the key of the object that the file becomes; empty where it stays at `path`.
+        headers: the headers with which an object store serves the object, such as `Content-Disposition`.
     """
 
     format: str
     path: str
     zipped: bool = False
+    key: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class WorkPart:
         order: the columns by which the rows of a group are sorted; see `Statement.order`.
         extract: the Parquet file to which the rows are written first and from which each output is then made; empty
             where the statement is written directly to the one output.
+        extract_key: the key of the object that the extract becomes; empty where it stays at `extract` or is not kept.
         summary: the key figures and breakdowns to compute over the extract.
     """
 
@@ -57,6 +64,7 @@ class WorkPart:
     group: str = ""
     order: tuple[str, ...] = ()
     extract: str = ""
+    extract_key: str = ""
     summary: SummaryDefinition = EMPTY_SUMMARY
 
     @staticmethod
@@ -86,6 +94,7 @@ class Work:
         memory: the engine's memory limit, in bytes.
         threads: the engine's number of threads.
         spill: a folder that the engine creates where it must spill to disk.
+        store: the address of the object store that gets the files which have keys; empty where no file has one.
     """
 
     parts: tuple[WorkPart, ...]
@@ -96,6 +105,7 @@ class Work:
     memory: int
     threads: int
     spill: str
+    store: str = ""
 
     def to_line(self) -> str:
         """Return the work as one line of JSON, with the newline."""

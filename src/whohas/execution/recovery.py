@@ -74,24 +74,35 @@ class Recovery:
                 abandoned = [run for run in theirs if run.id not in under_way]
                 if abandoned:
                     with self.database.begin() as connection:
-                        self._release(connection, abandoned)
+                        cancelled = self._release(connection, abandoned)
+                    self._remove_files(cancelled)
             elif self.lease.grace_period_over:
+                cancelled = list[repository.HeldRun]()
                 with self.database.begin() as connection:
                     if self.lease.is_dead(connection, executor):
-                        self._release(connection, theirs)
+                        cancelled = self._release(connection, theirs)
                         if executor is not None:
                             shutil.rmtree(self.settings.spill_path / executor, ignore_errors=True)
+                self._remove_files(cancelled)
 
-    def _release(self, connection: sa.Connection, lost: list[repository.HeldRun]) -> None:
+    def _remove_files(self, cancelled: list[repository.HeldRun]) -> None:
+        # after the transaction: an object store may take long
+        for run in cancelled:
+            self.artefacts.remove_attempts(run.id, run.attempt)
+
+    def _release(self, connection: sa.Connection, lost: list[repository.HeldRun]) -> list[repository.HeldRun]:
+        """Put runs back on the queue or end them as cancelled; return those that are cancelled."""
+        cancelled: list[repository.HeldRun] = []
         for run in lost:
             match repository.release(connection, run):
                 case RunState.QUEUED:
                     log.warning("run taken over", run_id=run.id, attempt=run.attempt)
                 case RunState.CANCELLED:
                     log.info("run cancelled, its worker having died", run_id=run.id)
-                    self.artefacts.remove_attempts(run.id, run.attempt)
+                    cancelled.append(run)
                 case _:
                     pass
+        return cancelled
 
     def remove_late_files(self) -> None:
         """Remove files that lost attempts wrote after their run was over, of runs that ended in the last 10 minutes."""

@@ -34,9 +34,9 @@ from whohas.execution.processes import (
     system_error_message,
     watch_child,
 )
-from whohas.execution.protocol import OutputFile, Work
+from whohas.execution.protocol import Work
 from whohas.execution.queue import Lane
-from whohas.execution.work import parts_of
+from whohas.execution.work import NO_EXTRACT, output_file, parts_of
 from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
@@ -44,7 +44,7 @@ from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
 from whohas.runs.plans import RunPlan
 from whohas.runs.stored_plans import IndexChanged, hold_snapshot, plan_late, run_metadata
 from whohas.settings import Settings
-from whohas.storage import EXTRACT, Artifact, ArtifactStore
+from whohas.storage import EXTRACT, Artifact, ArtifactStore, FileTarget
 from whohas.tracing import TraceSpan, Tracing
 from whohas.warehouse.store import Snapshot, Warehouse
 
@@ -191,9 +191,10 @@ class Supervisor:
         started = time.monotonic()
         claimed = self._busy[run.id]
         spill = self.settings.spill_path / self.lease.executor / f"{run.id}-{run.attempt}"
+        scratch = spill.with_name(f"{spill.name}-files")
         try:
             run, plan = self._with_plan(run)
-            artefacts, done, child = self._make(run, plan, spill)
+            artefacts, done, child = self._make(run, plan, spill, scratch)
         except _Stopped:
             self._release(run)
         except (ChildKilled, IndexChanged) as error:
@@ -227,8 +228,11 @@ class Supervisor:
                 self.children.end(child)  # only now: the exit of a process takes 10 ms or more
         finally:
             shutil.rmtree(spill, ignore_errors=True)
+            shutil.rmtree(scratch, ignore_errors=True)
 
-    def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artifact, ...], WorkResult, Child]:
+    def _make(
+        self, run: Run, plan: RunPlan, spill: Path, scratch: Path
+    ) -> tuple[tuple[Artifact, ...], WorkResult, Child]:
         """Have a child process write the run's files, and publish them.
 
         The child has ended when this raises. When it returns, the child has no work left and exits by itself, or has
@@ -237,13 +241,13 @@ class Supervisor:
         child = self.children.fork()
         try:
             with hold_snapshot(run, plan, self.warehouse, lambda: self._check_wanted(run)) as snapshot:
-                work = self._work(run, plan, snapshot, spill)
+                work = self._work(run, plan, snapshot, spill, scratch)
                 done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
             artefacts: list[Artifact] = []
             for file in done.files:
                 if file["format"] == EXTRACT and not self.settings.keep_extracts:
-                    Path(file["path"]).unlink()
+                    Path(file["path"]).unlink(missing_ok=True)
                 else:
                     artefacts.append(self.artefacts.publish_reported(file, file["path"] in zipped))
             return tuple(artefacts), done, child
@@ -288,22 +292,32 @@ class Supervisor:
                     raise
                 time.sleep(timeouts.ATTEMPT_RETRY_SECONDS)
 
-    def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path) -> Work:
+    def _work(self, run: Run, plan: RunPlan, snapshot: Snapshot, spill: Path, scratch: Path) -> Work:
+        def target(name: str) -> FileTarget:
+            return self.artefacts.target(run.id, run.attempt, name, scratch)
+
+        def extract(number: int) -> FileTarget:
+            if not extracts:
+                return NO_EXTRACT
+            kept = target(f"extract-{number}.parquet")
+            return kept if self.settings.keep_extracts else replace(kept, key="")
+
         extracts = len(run.formats) > 1 or any(find_format(format).copy is None for format in run.formats)
-        parts, tables = parts_of(
-            plan,
-            self.warehouse.root,
-            lambda number: self._unfinished_path(run, f"extract-{number}.parquet") if extracts else "",
-        )
+        parts, tables = parts_of(plan, self.warehouse.root, extract)
+        names = {format: f"{format}.zip" if plan.zipped else format for format in run.formats}
         return Work(
             parts=parts,
             tables=tables,
-            outputs=tuple(self._output(run, format, plan.zipped) for format in run.formats),
+            outputs=tuple(
+                output_file(target(f"{run.report_type.lower()}.{name}"), run, format, plan.zipped, self.settings)
+                for format, name in names.items()
+            ),
             about=run_metadata(run, snapshot),
             options=plan.options,
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
+            store=self.artefacts.address,
         )
 
     def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
@@ -321,16 +335,6 @@ class Supervisor:
             )
             run = replace(run, messages=(*run.messages, Message(MessageLevel.INFO, "plan.late", text)))
         return run, plan
-
-    def _output(self, run: Run, format: str, zipped: bool) -> OutputFile:
-        return OutputFile(
-            format,
-            self._unfinished_path(run, f"{run.report_type.lower()}.{f'{format}.zip' if zipped else format}"),
-            zipped,
-        )
-
-    def _unfinished_path(self, run: Run, name: str) -> str:
-        return str(self.artefacts.part_path(run.id, run.attempt, name))
 
     def _watch(self, run: Run, child: Child, work: Work) -> WorkResult:
         """Send the child its work, write its progress to the run's row every 0.5 s, and return its result.

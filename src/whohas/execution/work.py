@@ -7,37 +7,60 @@ from pathlib import Path
 
 from whohas.engine.statement import TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY
-from whohas.execution.protocol import WorkPart
+from whohas.execution.protocol import OutputFile, WorkPart
+from whohas.filenames import content_disposition
+from whohas.formats.registry import find_format
+from whohas.runs.models import Run
 from whohas.runs.plans import RunPlan
+from whohas.settings import Settings
+from whohas.storage import ZIP_MEDIA_TYPE, FileTarget
+
+NO_EXTRACT = FileTarget("")
+"""The extract of a part whose rows are formatted as they come."""
+
+
+def output_file(target: FileTarget, run: Run, format: str, zipped: bool, settings: Settings) -> OutputFile:
+    """Return an output of a work: a file of a run in a format, or a zip of such files.
+
+    An object store gets the headers of downloads with the file, as it may have to serve it itself.
+    """
+    if not target.key:
+        return OutputFile(format, target.path, zipped)
+    media_type = settings.csv_media_type if format == "csv" else find_format(format).media_type
+    headers = {
+        "Content-Type": ZIP_MEDIA_TYPE if zipped else media_type,
+        "Content-Disposition": content_disposition(None, run.report_name, "zip" if zipped else format),
+    }
+    return OutputFile(format, target.path, zipped, target.key, headers)
 
 
 def parts_of(
-    plan: RunPlan, root: Path, extract: Callable[[int], str]
+    plan: RunPlan, root: Path, extract: Callable[[int], FileTarget]
 ) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
     """Return the parts of the work that a plan describes, and the tables that their statements read.
 
     Args:
         root: the folder of the warehouse.
         extract: returns, for the number of a part, the Parquet file that its rows are extracted to before they are
-            formatted; an empty text if they are formatted as they come.
+            formatted; `NO_EXTRACT` if they are formatted as they come.
     """
     statements, tables = plan.statements_at(root)
-    parts: list[WorkPart] = []
-    for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True)):
-        extracted = extract(number)
-        parts.append(
-            WorkPart(
-                name=part.name,
-                sql=statement.sql,
-                parameters=statement.parameters,
-                columns=statement.columns,
-                ordered=statement.ordered,
-                expected_rows=statement.expected_rows,
-                group=statement.group,
-                order=statement.order,
-                extract=extracted,
-                # only an extract is summarized
-                summary=statement.summary if extracted else EMPTY_SUMMARY,
-            )
+    targets = map(extract, range(len(statements)))
+    parts = (
+        WorkPart(
+            name=part.name,
+            sql=statement.sql,
+            parameters=statement.parameters,
+            columns=statement.columns,
+            ordered=statement.ordered,
+            expected_rows=statement.expected_rows,
+            group=statement.group,
+            order=statement.order,
+            extract=target.path,
+            extract_key=target.key,
+            # only an extract is summarized
+            summary=statement.summary if target.path else EMPTY_SUMMARY,
         )
+        for target, part, statement in zip(targets, plan.parts, statements, strict=True)
+    )
     return tuple(parts), tables

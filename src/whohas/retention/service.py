@@ -16,7 +16,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -32,7 +31,13 @@ from whohas.runs import audit_events, repository, webhook_messages
 from whohas.runs.models import Message, MessageLevel
 from whohas.runs.tables import hold
 from whohas.settings import Settings
-from whohas.storage import Artifact, ArtifactStore
+from whohas.storage import Artifact, ArtifactStore, StoredFile
+from whohas.storage.folder import last_change, size_of
+
+_REMOVED = "files.removed"
+"""The key of the message of a run whose files were removed."""
+_REMOVING = "files.removing"
+"""The key of the message of a run whose files are being removed; some of them may be gone."""
 
 log = structlog.get_logger("whohas.retention")
 
@@ -119,7 +124,7 @@ class Retention:
             kept = repository.get_retention_facts(connection, run_id, lock=True)
             if kept is None:
                 raise NotFound(f"There is no run with the id {run_id[:64]!r}. `whohas runs` lists them.")
-            if any(message.key == "files.removed" for message in kept.messages):
+            if any(message.key in (_REMOVED, _REMOVING) for message in kept.messages):
                 raise NotFound(
                     "The files of this run have been removed; there is nothing left to hold. Start the report again, "
                     "and hold the new run."
@@ -166,20 +171,24 @@ class Retention:
             by: the actor for the audit log.
             by_age: whether to apply the rules on age (1, 3 and 4 of the list above); else only the limit on the size of
                 all files is applied.
+
+        Raises:
+            StoreFailed: the object store with the files failed; the next sweep continues.
         """
         removed: list[Removed] = []
-        for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_size_limit()):
-            removed += self._remove_files(run_id, why, dry, by)
-        emptied = {item.run_id for item in removed}
-        for run_id, why in self._old_runs() if by_age else ():
-            removed += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
-        if by_age:
-            removed += self._remove_orphaned_files(dry, by)
-        if not dry:
+        try:
+            for run_id, why in (*(self._old_files() if by_age else ()), *self._beyond_size_limit()):
+                removed += self._remove_files(run_id, why, dry, by)
+            emptied = {item.run_id for item in removed}
+            for run_id, why in self._old_runs() if by_age else ():
+                removed += self._remove_run(run_id, why, dry, by, emptied=run_id in emptied)
             if by_age:
-                self._forget_messages()
-            if removed:
+                removed += self._remove_orphaned_files(dry, by)
+        finally:
+            if removed and not dry:
                 self.on_removed(removed)
+        if by_age and not dry:
+            self._forget_messages()
         return removed
 
     def _old_files(self) -> Iterator[tuple[str, str]]:
@@ -221,38 +230,77 @@ class Retention:
             yield from ((run.id, f"Runs are kept for {days} days (WHOHAS_KEEP_RUNS_DAYS).") for run in old)
 
     def _remove_files(self, run_id: str, why: str, dry: bool, by: audit.Actor) -> list[Removed]:
-        """Remove the files of a run. The row is changed first: after a crash in between, the files are orphaned, and
-        the next sweep removes them."""
+        """Remove the files of a run; its row stays, with a message that lists them."""
+        kept = self._begin_removal(run_id, dry)
+        if kept is None or not kept.files:
+            return []
+        removed = [Removed(RetentionKind.FILES, run_id, _names(kept), _size(kept.files), why)]
+        if dry:
+            return removed
+        if not self._delete_files(run_id):
+            return []
         with self.database.begin() as connection:
             kept = repository.get_retention_facts(connection, run_id, lock=True)
-            if kept is None or not kept.files or not kept.is_unheld:
+            if kept is None or not kept.files:  # another process has removed them
                 return []
-            if not dry:
-                audit.write_event(
-                    connection, audit_events.retention_swept(run_id, RetentionKind.FILES, kept.files, why, by)
-                )
-                listed = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
-                text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {listed}."
-                repository.clear_artifacts(connection, kept, Message(MessageLevel.INFO, "files.removed", text))
-        return self._removed(RetentionKind.FILES, run_id, kept.files, why, dry)
+            audit.write_event(
+                connection, audit_events.retention_swept(run_id, RetentionKind.FILES, kept.files, why, by)
+            )
+            listed = "; ".join(f"{file.name}, {file.bytes:,} bytes, SHA-256 {file.sha256}" for file in kept.files)
+            text = f"The files of this run were removed on {repository.now():%Y-%m-%d}. {why} They were: {listed}."
+            messages = tuple(message for message in kept.messages if message.key != _REMOVING)
+            note = Message(MessageLevel.INFO, _REMOVED, text)
+            repository.clear_artifacts(connection, run_id, (*messages, note))
+        return removed
 
     def _remove_run(self, run_id: str, why: str, dry: bool, by: audit.Actor, *, emptied: bool) -> list[Removed]:
+        """Remove a run with the files that it still has."""
+        kept = self._begin_removal(run_id, dry)
+        if kept is None:
+            return []
+        files = () if emptied else kept.files
+        removed = [Removed(RetentionKind.RUN, run_id, tuple(file.name for file in files), _size(files), why)]
+        if dry:
+            return removed
+        if not self._delete_files(run_id):
+            return []
         with self.database.begin() as connection:
             kept = repository.get_retention_facts(connection, run_id, lock=True)
             if kept is None or not kept.is_unheld:
                 return []
-            files = () if emptied else kept.files
-            if not dry:
-                repository.remove(connection, run_id)
-                audit.write_event(connection, audit_events.retention_swept(run_id, RetentionKind.RUN, files, why, by))
-        return self._removed(RetentionKind.RUN, run_id, files, why, dry)
+            repository.remove(connection, run_id)
+            audit.write_event(connection, audit_events.retention_swept(run_id, RetentionKind.RUN, files, why, by))
+        return removed
 
-    def _removed(
-        self, kind: RetentionKind, run_id: str, files: Sequence[Artifact], why: str, dry: bool
-    ) -> list[Removed]:
-        if not dry:
-            shutil.rmtree(self.artefacts.root / run_id, ignore_errors=True)
-        return [Removed(kind, run_id, tuple(file.name for file in files), _size(files), why)]
+    def _begin_removal(self, run_id: str, dry: bool) -> repository.RetentionFacts | None:
+        """Return a run whose files may be removed, after marking it so that it cannot be put under a legal hold any
+        more; None if there is no such run, or if it is under a hold.
+
+        The files are deleted between two transactions: a store may take long, and SQLite has one writer. After a crash
+        in between, the row still lists the files, and the next sweep continues.
+        """
+        with self.database.begin() as connection:
+            kept = repository.get_retention_facts(connection, run_id, lock=True)
+            if kept is None or not kept.is_unheld:
+                return None
+            if kept.files and not dry and not any(message.key == _REMOVING for message in kept.messages):
+                text = f"The files of this run are being removed since {repository.now():%Y-%m-%d %H:%M} UTC."
+                note = Message(MessageLevel.INFO, _REMOVING, text)
+                repository.set_messages(connection, run_id, (*kept.messages, note))
+        return kept
+
+    def _delete_files(self, run_id: str) -> bool:
+        """Delete the files of a run, and return whether they are gone; a failure is logged.
+
+        Raises:
+            StoreFailed: an object store failed, so the others of the sweep would fail too.
+        """
+        try:
+            self.artefacts.remove_run(run_id)
+        except OSError as error:
+            log.warning("files cannot be removed, the next sweep tries again", run_id=run_id, reason=str(error))
+            return False
+        return True
 
     def _remove_orphaned_files(self, dry: bool, by: audit.Actor) -> list[Removed]:
         """Write the audit event, then remove orphaned files, and return them. No row of the database changes with them,
@@ -274,27 +322,39 @@ class Retention:
         that are then empty are removed too, but not returned.
         """
         unchanged_since = time.time() - timeouts.ORPHANED_FILE_SECONDS
+        # the time of an upload is that of its beginning, and it may take as long as a run
+        begun_before = min(unchanged_since, time.time() - self.settings.run_seconds)
         removed: list[Removed] = []
-        for folder in _folders(self.artefacts.root):
-            owner = self._owner(folder.name)
+        for stored in self.artefacts.list_runs():
+            owner = self._owner(stored.id)
             if owner is not None and not owner.is_over:
                 continue
             owned = {file.name for file in owner.files} if owner else set[str]()
-            for path in sorted(folder.iterdir()):
-                if path.name not in owned:
-                    why = "No run owns it." if owner is None else "Its run is over and does not own it."
-                    removed += _remove_orphan(path, folder.name, unchanged_since, why, dry)
-            if not dry and _last_change(folder) < unchanged_since:
-                with suppress(OSError):
-                    folder.rmdir()
+            why = "No run owns it." if owner is None else "Its run is over and does not own it."
+            for file in stored.files:
+                settled = file.modified < (begun_before if file.upload else unchanged_since)
+                if settled and (file.upload or file.name not in owned):
+                    removed += self._remove_orphan(stored.id, file, why, dry)
+            if not dry:
+                self.artefacts.remove_empty_folder(stored.id, unchanged_since)
         # spill folders: `<worker id>/<run id>-<attempt>`, and `later/<run id>-<token>` of formats rendered on demand
         for folder in (inner for outer in _folders(self.settings.spill_path) for inner in _folders(outer)):
             run_id = folder.name[:32]
             owner = self._owner(run_id)
             if owner is None or owner.is_over:
                 why = "It was spilled by an attempt that is over."
-                removed += _remove_orphan(folder, run_id, unchanged_since, why, dry)
+                removed += _remove_spilled(folder, run_id, unchanged_since, why, dry)
         return removed
+
+    def _remove_orphan(self, run_id: str, file: StoredFile, why: str, dry: bool) -> list[Removed]:
+        """Remove a file or an incomplete upload (unless `dry`), and return it; nothing where it cannot be removed."""
+        try:
+            if not dry:
+                self.artefacts.remove(run_id, file)
+        except OSError:  # the disk failed: the next sweep tries again
+            return []
+        reason = "It is an upload that was never completed." if file.upload else why
+        return [Removed(RetentionKind.ORPHANED, run_id, (file.name,), file.bytes, reason)]
 
     def _owner(self, run_id: str) -> repository.RetentionFacts | None:
         with self.database.connect() as connection:
@@ -306,6 +366,10 @@ class Retention:
         if days:
             with self.database.begin() as connection:
                 webhook_messages.delete_finished_before(connection, repository.now() - timedelta(days=days))
+
+
+def _names(kept: repository.RetentionFacts) -> tuple[str, ...]:
+    return tuple(file.name for file in kept.files)
 
 
 def _size(files: Sequence[Artifact]) -> int:
@@ -321,26 +385,14 @@ def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
 
 
-def _last_change(path: Path) -> float:
-    """Return the newest modification time of a path and everything in it, in seconds since 1970; the present time where
-    it is being removed."""
-    try:
-        return max([path.lstat().st_mtime, *(inner.lstat().st_mtime for inner in path.rglob("*"))])
-    except OSError:
-        return time.time()
-
-
-def _remove_orphan(path: Path, run_id: str, unchanged_since: float, why: str, dry: bool) -> list[Removed]:
-    """Remove a file or folder (unless `dry`), and return it; nothing where it changed recently or cannot be removed."""
-    if _last_change(path) >= unchanged_since:
+def _remove_spilled(path: Path, run_id: str, unchanged_since: float, why: str, dry: bool) -> list[Removed]:
+    """Remove a spill folder (unless `dry`), and return it; nothing where it changed recently or cannot be removed."""
+    if last_change(path) >= unchanged_since:
         return []
+    size = size_of(path)
     try:
-        size = sum(file.lstat().st_size for file in [path, *path.rglob("*")] if not file.is_dir())
         if not dry:
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            shutil.rmtree(path)
     except OSError:  # another server removed it, or the disk failed: the next sweep tries again
         return []
     return [Removed(RetentionKind.ORPHANED, run_id, (path.name,), size, why)]

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from whohas import timeouts
 from whohas.audit import Actor, Event, EventType
 from whohas.audit.events import SYSTEM, canonical_json, truncated
 from whohas.runs.models import Artifact, Run
@@ -57,6 +58,17 @@ def report_downloaded(run: Run, artefact: Artifact, by: Actor, name: str, span: 
     if span is not None:
         facts["range"] = f"{span[0]}-{span[1] - 1}"
     return Event(EventType.REPORT_DOWNLOADED, run.id, by, "success", facts)
+
+
+def address_handed_out(run: Run, artefact: Artifact, by: Actor, name: str) -> Event:
+    """Return the event that somebody got a signed address of a file. The log of the object store says whether they
+    downloaded it.
+
+    Args:
+        name: the file name that the client is given.
+    """
+    facts = {**_facts(run), **_file(artefact), "fileName": truncated(name), "seconds": timeouts.SIGNED_ADDRESS_SECONDS}
+    return Event(EventType.ADDRESS_HANDED_OUT, run.id, by, "success", facts)
 
 
 def report_viewed(run: Run, by: Actor) -> Event:

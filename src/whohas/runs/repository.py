@@ -253,10 +253,15 @@ def has_created(connection: sa.Connection, since: datetime | None, before: datet
     return connection.execute(query.limit(1)).first() is not None
 
 
-def clear_artifacts(connection: sa.Connection, whose: RetentionFacts, note: Message) -> None:
-    """Remove the artifacts from a run's row, and add a message that says why. The caller must have locked the row."""
-    values: dict[str, Any] = {"artefacts": [], "messages": _messages((*whose.messages, note))}
-    connection.execute(sa.update(run).where(run.c.id == whose.id).values(values))
+def clear_artifacts(connection: sa.Connection, run_id: str, messages: tuple[Message, ...]) -> None:
+    """Remove the artifacts from a run's row, and replace its messages. The caller must have locked the row."""
+    values: dict[str, Any] = {"artefacts": [], "messages": _messages(messages)}
+    connection.execute(sa.update(run).where(run.c.id == run_id).values(values))
+
+
+def set_messages(connection: sa.Connection, run_id: str, messages: tuple[Message, ...]) -> None:
+    """Replace the messages of a run. The caller must have locked the row."""
+    connection.execute(sa.update(run).where(run.c.id == run_id).values(messages=_messages(messages)))
 
 
 def remove(connection: sa.Connection, run_id: str) -> None:

@@ -369,7 +369,7 @@ class Runs:
             run, format
         )
         if file is not None:
-            if not self.artefacts.path(run.id, file).is_file():
+            if not self.artefacts.exists(run.id, file):
                 raise NotFound("The file of this run has been removed. Start the report again.")
             return run, file
         removed = next((message.text for message in run.messages if message.key == "files.removed"), None)
@@ -381,8 +381,17 @@ class Runs:
         raise NotFound(f"This run {ended} and has no file.{why}{advice}")
 
     def path(self, run: Run, artefact: Artifact) -> Path:
-        """Return the path of a file of a run."""
-        return self.artefacts.path(run.id, artefact)
+        """Return a path on the local disk at which the content of a file of a run can be read now.
+
+        Raises:
+            NotFound: the file was removed.
+            Unavailable: the object store with the file failed.
+            OSError: the disk is full or fails.
+        """
+        try:
+            return self.artefacts.local_path(run.id, artefact)
+        except FileNotFoundError:
+            raise NotFound("The file of this run has been removed. Start the report again.") from None
 
     def record_download(
         self, run: Run, artefact: Artifact, by: audit.Actor, name: str, span: tuple[int, int] | None = None
@@ -396,6 +405,16 @@ class Runs:
         """
         with self.database.begin() as connection:
             audit.write_event(connection, audit_events.report_downloaded(run, artefact, by, name, span))
+
+    def record_address(self, run: Run, artefact: Artifact, by: audit.Actor, name: str) -> None:
+        """Write the audit event that a signed address of a file is given to a client. Send it after this has returned.
+
+        Args:
+            by: the actor for the audit log.
+            name: the file name that the client is given.
+        """
+        with self.database.begin() as connection:
+            audit.write_event(connection, audit_events.address_handed_out(run, artefact, by, name))
 
     def record_view(self, run: Run, by: audit.Actor) -> None:
         """Write the audit event that somebody looks at the rows of a run. Send no row before this has returned.

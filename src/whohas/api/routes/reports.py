@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from whohas.api import openapi
 from whohas.api.actors import request_actor
 from whohas.api.dependencies import caller_of, services_of
-from whohas.api.downloads import file_response, run_download
+from whohas.api.downloads import artifact_response
 from whohas.api.errors import MethodNotAllowed, json_response, request_context
 from whohas.api.mappers import report_results, task_result_details
 from whohas.api.requests import BoolParameter, FileFormatParameter, json_object, validate_run_id
@@ -137,8 +137,15 @@ def download_report(
     services = services_of(request)
     run, artefact = services.runs.get_artifact(validate_run_id(id), fileFormat, caller_of(request))
     request.state.download = (run.report_type, artefact.format)
-    audited = auditable or services.settings.audit_downloads == "all"
-    return file_response(request, run_download(services, run, artefact, request_actor(request), name, audited=audited))
+    return artifact_response(
+        request,
+        services,
+        run,
+        artefact,
+        by=request_actor(request),
+        is_audited=auditable or services.settings.audit_downloads == "all",
+        preferred_name=name,
+    )
 
 
 # HEAD is rare, and routes are compared in this order

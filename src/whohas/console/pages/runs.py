@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from starlette.responses import Response
 
-from whohas.api.downloads import file_response, run_download
+from whohas.api.downloads import artifact_response
 from whohas.api.errors import request_context
 from whohas.api.requests import validate_run_id
 from whohas.console import rendering
@@ -129,7 +129,9 @@ def download(view: View, id: str, format: str) -> Response:
     view.request.state.download = (run.report_type, artefact.format)
     source = run.arguments.get("sourceName")
     name = f"{run.report_name} - {source}" if isinstance(source, str) and source else None
-    return file_response(view.request, run_download(view.services, run, artefact, view.actor, name, audited=True))
+    return artifact_response(
+        view.request, view.services, run, artefact, by=view.actor, is_audited=True, preferred_name=name
+    )
 
 
 @PAGES.post("/runs/{id}/cancel", needs="cancelReport")
