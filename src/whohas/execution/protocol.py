@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from whohas.engine.remote import EngineAddress, RemoteTable, SortKey
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.formats.base import ReportMetadata, WriteOptions
@@ -30,6 +31,21 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RemotePart:
+    """What another engine executes instead of the statement of a part.
+
+    Attributes:
+        sql: the statement in the engine's SQL.
+        tables: the tables that it reads.
+        order: the keys to sort its rows by; see `TranslatedStatement`.
+    """
+
+    sql: str
+    tables: tuple[RemoteTable, ...]
+    order: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkPart:
     """One statement of a run, with what the child must know of its result.
 
@@ -44,6 +60,7 @@ class WorkPart:
         extract: the Parquet file to which the rows are written first and from which each output is then made; empty
             where the statement is written directly to the one output.
         summary: the key figures and breakdowns to compute over the extract.
+        remote: what another engine executes instead of `sql`; None where DuckDB executes it.
     """
 
     name: str
@@ -55,6 +72,7 @@ class WorkPart:
     group: str = ""
     extract: str = ""
     summary: SummaryDefinition = EMPTY_SUMMARY
+    remote: RemotePart | None = None
 
     @staticmethod
     def of_extract(path: str, rows: int, summary: SummaryDefinition = EMPTY_SUMMARY) -> WorkPart:
@@ -83,6 +101,7 @@ class Work:
         memory: the engine's memory limit, in bytes.
         threads: the engine's number of threads.
         spill: a folder that the engine creates where it must spill to disk.
+        engine: how the engine of parts with `remote` is reached; None without such parts.
     """
 
     parts: tuple[WorkPart, ...]
@@ -93,6 +112,7 @@ class Work:
     memory: int
     threads: int
     spill: str
+    engine: EngineAddress | None = None
 
     def to_line(self) -> str:
         """Return the work as one line of JSON, with the newline."""
@@ -121,12 +141,24 @@ class Work:
         )
         raw["about"] = ReportMetadata(**raw["about"]) if raw["about"] else None
         raw["options"] = WriteOptions(**raw["options"])
+        raw["engine"] = EngineAddress(**raw["engine"]) if raw["engine"] else None
         return Work(**raw)
 
 
-def _part(columns: list[dict[str, Any]], summary: dict[str, Any], **others: Any) -> WorkPart:
+def _part(
+    columns: list[dict[str, Any]], summary: dict[str, Any], remote: dict[str, Any] | None, **others: Any
+) -> WorkPart:
     return WorkPart(
         columns=tuple(ResultColumn(**column) for column in columns),
         summary=SummaryDefinition.from_json(summary),
+        remote=None if remote is None else _remote(**remote),
         **others,
     )
+
+
+def _remote(sql: str, tables: list[dict[str, Any]], order: list[dict[str, Any]]) -> RemotePart:
+    return RemotePart(sql, tuple(_remote_table(**table) for table in tables), tuple(SortKey(**key) for key in order))
+
+
+def _remote_table(columns: list[list[str]], files: list[str], **others: Any) -> RemoteTable:
+    return RemoteTable(columns=tuple((name, type) for name, type in columns), files=tuple(files), **others)

@@ -39,6 +39,7 @@ from whohas.execution.work import parts_of
 from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
+from whohas.runs.engines import engine_address
 from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
 from whohas.runs.plans import RunPlan
 from whohas.runs.stored_plans import IndexChanged, hold_snapshot, plan_late, run_metadata
@@ -155,6 +156,7 @@ class Supervisor:
     def _execute(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **log_context(run.attributes)):
             self.artefacts.remove_attempts(run.id, run.attempt - 1)
+            self._remove_exchanged(run)
             if run.lost >= self.settings.run_attempts:
                 self._fail(
                     run,
@@ -209,6 +211,12 @@ class Supervisor:
                 self.children.end(child)  # only now: the exit of a process takes 10 ms or more
         finally:
             shutil.rmtree(spill, ignore_errors=True)
+            self._remove_exchanged(run)
+
+    def _remove_exchanged(self, run: Run) -> None:
+        """Remove the rows that other engines wrote for this attempt at a run, or for those before it."""
+        for attempt in range(1, run.attempt + 1):
+            shutil.rmtree(self.settings.exchange_path / f"{run.id}-{attempt}", ignore_errors=True)
 
     def _make(self, run: Run, plan: RunPlan, spill: Path) -> tuple[tuple[Artifact, ...], WorkResult, Child]:
         """Have a child process write the run's files, and publish them.
@@ -276,6 +284,7 @@ class Supervisor:
             plan,
             self.warehouse.root,
             lambda number: self._unfinished_path(run, f"extract-{number}.parquet") if extracts else "",
+            on_engine=True,
         )
         return Work(
             parts=parts,
@@ -286,6 +295,7 @@ class Supervisor:
             memory=self.settings.run_memory,
             threads=self.settings.run_threads,
             spill=str(spill),
+            engine=engine_address(plan.engine, run, self.settings),
         )
 
     def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:
