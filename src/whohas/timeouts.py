@@ -371,7 +371,7 @@ RELATIONS: Final = (
     ),
     (
         "ENGINE_STOP_SECONDS < CHILD_TERM_SECONDS",
-        "A child that is ended has told its engine to stop before SIGKILL comes.",
+        "A child that is ended stops its engine before SIGKILL comes.",
     ),
     (
         "HTTP_GRACE_SECONDS + TASKS_STOP_SECONDS + DRAIN_SECONDS + QUEUE_STOP_SECONDS + AUDIT_DRAIN_SECONDS < 90",
