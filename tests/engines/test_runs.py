@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import uuid
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from child_work import work
 from conformance import address, run_plan
 from factories import link_copy
-from patience import until
+from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 from support import whohas
+from whohas import timeouts
 from whohas.engine.remote import open_engine
 from whohas.errors import InvalidArguments, WhohasError
-from whohas.execution.processes import ForkServer
+from whohas.execution.processes import ForkServer, watch_child
+from whohas.execution.protocol import RemotePart
 from whohas.reports import orphan_identities
 from whohas.runs.models import Run, RunState
 from whohas.services import Services, open_services
@@ -188,6 +193,47 @@ def test_a_later_attempt_ends_the_session_of_a_lost_one(sail: str, acme_home: Pa
             pass
         with pytest.raises(WhohasError):
             engine.write_rows("SELECT id AS c1 FROM identities", (), tmp_path / "b", lambda _: None)
+
+
+ENDLESS = "SELECT sum(a.id * b.id) AS c1 FROM range(10000000) AS a CROSS JOIN range(10000000) AS b"
+
+
+def test_an_interrupt_ends_the_statement(sail: str, tmp_path: Path) -> None:
+    ends: list[BaseException] = []
+
+    def execute() -> None:
+        try:
+            engine.write_rows(ENDLESS, (), tmp_path / "rows", lambda _: None)
+        except WhohasError as error:
+            ends.append(error)
+
+    with open_engine(address(sail, tmp_path)) as engine:
+        executing = Thread(target=execute, daemon=True)
+        executing.start()
+        until(executing.is_alive)
+        engine.interrupt()
+        executing.join(PATIENCE_SECONDS)
+    assert len(ends) == 1
+
+
+def test_a_child_that_is_ended_stops_the_engine_first(sail: str, fork_server: ForkServer, tmp_path: Path) -> None:
+    endless = RemotePart(ENDLESS, (), ())
+    planned = work(tmp_path)
+    planned = replace(
+        planned,
+        parts=(replace(planned.parts[0], remote=endless),),
+        engine=address(sail, tmp_path / "exchange"),
+    )
+    child = fork_server.fork()
+    followed = watch_child(child, planned, timeouts.ATTEMPT_CANCEL_POLL_SECONDS)
+    try:
+        until(lambda: "Running on Spark" in str(next(followed)))
+        child.stop()
+        # by SIGTERM it would be -15, by SIGKILL -9: it ended itself, after it had stopped the engine
+        assert until(lambda: child.exit_code) == 128 + signal.SIGTERM
+    finally:
+        child.stop()
+        child.close()
 
 
 def test_the_token_is_in_no_representation(tmp_path: Path) -> None:
