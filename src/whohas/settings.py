@@ -268,6 +268,23 @@ class Settings(BaseSettings):
         None,
         description="A folder on a local disk for the temporary files of engines; default: `spill` in the home folder.",
     )
+    engine: str = Field(
+        "duckdb",
+        pattern="^(duckdb|spark)$",
+        description="The engine that executes a run whose argument `engine` does not name one: `duckdb`, which is "
+        "built in, or `spark`.",
+    )
+    spark_url: str | None = Field(
+        None,
+        description="The Spark Connect server for the engine `spark`, such as `sc://spark.acme.example:15002`, or "
+        "`sc://HOST:443/;use_ssl=true`; needs `whohas[spark]`. It must reach the warehouse under the same path.",
+    )
+    spark_token: SecretStr | None = Field(None, description="The token for that server, if it requires one.")
+    spark_folder: Path | None = Field(
+        None,
+        description="The folder in which Spark writes the rows of a run for whohas, which both must reach under the "
+        "same path; default: `exchange` in the home folder.",
+    )
     run_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of one run's engine."
     )
@@ -485,6 +502,17 @@ class Settings(BaseSettings):
         except InvalidArguments as error:
             raise ValueError(error.message) from None
 
+    @field_validator("spark_url")
+    @classmethod
+    def _spark_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        if not re.fullmatch(r"sc://[^/;\s]+/?(;[\w.-]+=[^;\s]*|/;[\w.-]+=[^;\s]*)*", value):
+            raise ValueError("it must be the address of a Spark Connect server, as in sc://spark.acme.example:15002")
+        if re.search(r";(token|session_id)=", value):
+            raise ValueError("it must not have a token or a session: set the token as WHOHAS_SPARK_TOKEN")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -497,6 +525,12 @@ class Settings(BaseSettings):
                 "downloads is redirect, and files_url is a local folder, which clients cannot be redirected to; set "
                 "files_url to an object store, or downloads to stream"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_is_set_up(self) -> Settings:
+        if self.engine == "spark" and self.spark_url is None:
+            raise ValueError("engine is spark, and there is no spark_url: set WHOHAS_SPARK_URL too")
         return self
 
     @model_validator(mode="after")
@@ -608,6 +642,11 @@ class Settings(BaseSettings):
     def spill_path(self) -> Path:
         """The folder for temporary files of engines, with a subfolder for each worker."""
         return self.spill or self.home / "spill"
+
+    @property
+    def exchange_path(self) -> Path:
+        """The folder in which other engines write the rows of runs, with a subfolder for each attempt."""
+        return self.spark_folder or self.home / "exchange"
 
     @property
     def load_records_path(self) -> Path:

@@ -50,6 +50,8 @@ CHILD_ORPHAN_SECONDS: Final = 15.0
 """A child process exits if it has received no such message for this long."""
 CHILD_TERM_SECONDS: Final = 0.5
 """Time between SIGTERM and SIGKILL for a child process."""
+ENGINE_STOP_SECONDS: Final = 0.8 * CHILD_TERM_SECONDS
+"""How long a child process that is ended waits for another engine to confirm that it has stopped."""
 CHILD_EXIT_CODE_SECONDS: Final = 5.0
 """How long to wait for the exit code of a child process that has ended."""
 CHILD_MEMORY_SECONDS: Final = 10.0
@@ -388,6 +390,10 @@ RELATIONS: Final = (
         "ATTEMPT_CANCEL_POLL_SECONDS + CHILD_TERM_SECONDS + ATTEMPT_STOPPING_SECONDS + ATTEMPT_RETRY_SECONDS < "
         "QUEUE_STOP_SECONDS",
         "A worker that shuts down waits until its runs are back in the queue.",
+    ),
+    (
+        "ENGINE_STOP_SECONDS < CHILD_TERM_SECONDS",
+        "A child that is ended stops its engine before SIGKILL comes.",
     ),
     (
         "HTTP_GRACE_SECONDS + TASKS_STOP_SECONDS + DRAIN_SECONDS + QUEUE_STOP_SECONDS + AUDIT_DRAIN_SECONDS < 90",

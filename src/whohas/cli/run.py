@@ -58,6 +58,12 @@ def run(
     arg: ArgumentsOption = None,
     output: _OUTPUT = None,
     format: _FORMAT = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", metavar="duckdb|spark", help="The engine that executes the run; default: WHOHAS_ENGINE, duckdb."
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show no progress, and do not say which installation is meant.")
     ] = False,
@@ -72,6 +78,7 @@ def run(
         whohas run IDENTITIES --format pdf
         whohas run SEARCH_EXPORT -a query='@access(name:admin)' -a indices=identities -o admins.xlsx
         whohas run ORPHAN_IDENTITIES -o - --server https://reports.example.com
+        whohas run IDENTITIES_DETAILS --engine spark
     """
     report_type = parse_report_type(report_type)
     arguments = parse_arguments(arg or (), report_type)
@@ -79,6 +86,8 @@ def run(
     check_output_name(report_type, arguments, to)
     check_required(report_type, arguments)
     to.check_writable()
+    if engine is not None:
+        arguments = {**arguments, "engine": engine}
     with connection.open() as backend, backend.working():
         started = time.monotonic()
         run_id = backend.start(report_type, {"selectedFormats": [to.format.upper()], **arguments})

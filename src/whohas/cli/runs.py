@@ -166,6 +166,7 @@ def _lines(details: RunDetails, zone: str) -> Iterator[str]:
         "Arguments": facts.arguments,
         "State": facts.state if facts.is_over else _state(facts),
         "Snapshot": "" if details.snapshot is None else str(details.snapshot),
+        "Engine": _engine(details),
         "Launcher": facts.launcher,
         "Created": f"{format_time(facts.created, zone)} {zone}",
         "Rows": "" if facts.rows is None else f"{facts.rows:,}",
@@ -190,6 +191,19 @@ def _lines(details: RunDetails, zone: str) -> Iterator[str]:
     for one in statements:
         for name, value in (one["parameters"] or {}).items():
             yield f"-- ${name} = {json.dumps(value, ensure_ascii=False)}"
+    translated = [(one["name"], one["translated"]) for one in statements if one.get("translated")]
+    if translated:
+        from whohas.runs.plans import join_statements
+
+        yield f"\n-- As {_engine(details)} executed it:\n{join_statements(translated)}"
+
+
+def _engine(details: RunDetails) -> str:
+    """Return the name of the engine that executes a run, for people."""
+    from whohas.engine.remote import ENGINE_TITLES
+
+    name = details.statement.get("engine") or "duckdb"  # a server of an earlier version does not say
+    return ENGINE_TITLES.get(name, name)
 
 
 def _print_replay(found: Mapping[str, Any], before: int) -> None:

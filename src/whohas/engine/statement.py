@@ -102,6 +102,8 @@ class Statement:
             contains `attributes['name']`, so that it runs on the documented tables.
         ordered: whether the file must keep the order of its rows. Order costs memory: a report that promises none
             leaves it to the engine.
+        scan_order: the SQL of the columns, such as `d.num`, by which an `ordered` statement without ORDER BY is sorted:
+            DuckDB gives its rows in this order by itself, because the files are; other engines do not.
         expected_rows: estimated number of rows, for the progress of the run; 0 if unknown.
         group: the column by which a report for people is divided into groups, such as the rows of one person; empty
             for no groups. Extracts are sorted by group; see `row_order`. The other columns of its section have the
@@ -118,6 +120,7 @@ class Statement:
     files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     attributes: dict[str, dict[str, str]] = field(default_factory=dict[str, "dict[str, str]"])
     ordered: bool = False
+    scan_order: tuple[str, ...] = ()
     expected_rows: int = 0
     group: str = ""
     order: tuple[str, ...] = ()

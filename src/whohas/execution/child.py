@@ -7,6 +7,8 @@ The worker writes an empty line to the child's stdin every few seconds as a hear
 `EXIT_WORKER_GONE`, without cleaning up, when stdin is closed (the worker has ended) or when no heartbeat comes for
 `timeouts.CHILD_ORPHAN_SECONDS` (the worker hangs). SIGTERM ends it too. The worker removes unfinished files, whose
 names it chose.
+
+While another engine executes the statements, the child has that engine stop before it exits for either reason.
 """
 
 from __future__ import annotations
@@ -17,13 +19,14 @@ import os
 import resource
 import select
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, current_thread, main_thread
 from typing import Any, NoReturn
 
 import duckdb
@@ -38,6 +41,7 @@ from whohas.engine.duckdb import (
     warm_up,
     with_row_hashes,
 )
+from whohas.engine.remote import ENGINE_TITLES, EngineAddress, RemoteEngine, open_engine, rows_statement
 from whohas.engine.sql import string_literal
 from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
@@ -62,6 +66,7 @@ _WIDE = 200
 """A statement with more columns than this is planned without the optimizers whose time grows with the square of the
 number of columns; see `DuckDBConnection.copy`."""
 
+_ENGINE_WEIGHT = 2.0
 _EXTRACT_WEIGHT = 1.5
 _SUMMARY_WEIGHT = 0.1
 _SEAL_WEIGHT = 0.1
@@ -117,6 +122,8 @@ class _JobRunner:
     - Several outputs, or a format that reads the rows more than once: the rows of the statement are first written to an
       extract, a Parquet file, and each output is made from it.
     - A single output such as CSV: DuckDB writes the rows of the statement to the output directly.
+
+    Where another engine executes the statements, it does so first, and its rows take the place of the statement's.
     """
 
     def __init__(
@@ -134,6 +141,7 @@ class _JobRunner:
 
     def _weights(self) -> Generator[float]:
         work = self._work
+        yield from (_ENGINE_WEIGHT * part.expected_rows for part in work.parts if part.remote)
         yield from (_EXTRACT_WEIGHT * part.expected_rows for part in work.parts if part.extract and part.sql)
         if any(part.extract for part in work.parts):
             yield _SUMMARY_WEIGHT * sum(part.expected_rows for part in work.parts)
@@ -143,6 +151,8 @@ class _JobRunner:
             yield _SEAL_WEIGHT * sum(part.expected_rows for part in work.parts)
 
     def run(self) -> None:
+        if self._work.engine is not None:
+            self._work = replace(self._work, parts=self._executed(self._work.engine), tables=())
         if not self._work.outputs and not any(part.extract for part in self._work.parts):
             self._digest_only()
             return
@@ -165,6 +175,26 @@ class _JobRunner:
             if source.row_digest is not None:
                 self._add_digest(source.part, source.row_digest.rows, source.row_digest.sum)
         self._report_end(files)
+
+    def _executed(self, address: EngineAddress) -> tuple[WorkPart, ...]:
+        """Execute the statements of all parts on another engine, and return parts that read the rows that it wrote."""
+        parts: list[WorkPart] = []
+        folder = Path(address.folder)
+        folder.mkdir(parents=True)
+        # the engine may run as another user, to whom the folder above has been opened
+        folder.chmod(folder.parent.stat().st_mode & 0o7777)
+        with open_engine(address) as engine, _stopping(engine):
+            for number, part in enumerate(self._work.parts):
+                assert part.remote is not None, "all parts of a run are executed on one engine"
+                self._progress.begin_phase(f"Running on {ENGINE_TITLES[address.engine]}")
+                rows = folder / f"part-{number}"
+                engine.write_rows(
+                    part.remote.sql, part.remote.tables, rows, lambda share: self._progress.update(share, 0)
+                )
+                columns = tuple(replace(column, single=False) for column in part.columns)
+                sql = rows_statement(rows, columns, part.remote.order)
+                parts.append(replace(part, sql=sql, parameters={}, columns=columns, remote=None))
+        return tuple(parts)
 
     def _report_end(self, files: list[dict[str, Any]]) -> None:
         digest = {"engine": ENGINE_VERSION, "parts": self._digests} if self._digests else None
@@ -305,6 +335,39 @@ class _JobRunner:
         return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill), connection, close=not only_one)
 
 
+_engines_at_work: list[RemoteEngine] = []
+"""The engine that executes statements for this process at the moment, if any."""
+
+
+@contextmanager
+def _stopping(engine: RemoteEngine) -> Generator[None]:
+    """Have the engine stop its work if the process is ended in the meantime: by SIGTERM, or because its worker is gone.
+
+    Without it, the engine would go on for a client that is no longer there.
+    """
+
+    def end(number: int, _: object) -> None:
+        _stop_engines()
+        os._exit(128 + number)
+
+    handler = signal.signal(signal.SIGTERM, end) if current_thread() is main_thread() else None
+    _engines_at_work.append(engine)
+    try:
+        yield
+    finally:
+        _engines_at_work.remove(engine)
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _stop_engines() -> None:
+    """Have the engine stop its work; wait for its answer, but not so long that SIGKILL comes first."""
+    for engine in _engines_at_work:
+        stopper = Thread(target=engine.interrupt, daemon=True)
+        stopper.start()
+        stopper.join(timeouts.ENGINE_STOP_SECONDS)
+
+
 @contextmanager
 def _entry_target(format: Format, path: Path, pipe: Path) -> Generator[Path]:
     """Yield the path to which a format writes an entry of a zip.
@@ -328,6 +391,7 @@ def _exit_with_worker() -> None:
     """Read heartbeats from stdin; exit the process when it is closed or when they stop."""
     while select.select([0], [], [], timeouts.CHILD_ORPHAN_SECONDS)[0] and os.read(0, 1 << 12):
         pass
+    _stop_engines()
     os._exit(EXIT_WORKER_GONE)
 
 

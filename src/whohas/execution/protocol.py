@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from whohas.engine.remote import EngineAddress, RemoteTable, SortKey
 from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.formats.base import ReportMetadata, WriteOptions
@@ -37,6 +38,21 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class RemotePart:
+    """What another engine executes instead of the statement of a part.
+
+    Attributes:
+        sql: the statement in the engine's SQL.
+        tables: the tables that it reads.
+        order: the keys to sort its rows by; see `TranslatedStatement`.
+    """
+
+    sql: str
+    tables: tuple[RemoteTable, ...]
+    order: tuple[SortKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkPart:
     """One statement of a run, with what the child must know of its result.
 
@@ -53,6 +69,7 @@ class WorkPart:
             where the statement is written directly to the one output.
         extract_key: the key of the object that the extract becomes; empty where it stays at `extract` or is not kept.
         summary: the key figures and breakdowns to compute over the extract.
+        remote: what another engine executes instead of `sql`; None where DuckDB executes it.
     """
 
     name: str
@@ -66,6 +83,7 @@ class WorkPart:
     extract: str = ""
     extract_key: str = ""
     summary: SummaryDefinition = EMPTY_SUMMARY
+    remote: RemotePart | None = None
 
     @staticmethod
     def of_extract(path: str, rows: int, summary: SummaryDefinition = EMPTY_SUMMARY) -> WorkPart:
@@ -95,6 +113,7 @@ class Work:
         threads: the engine's number of threads.
         spill: a folder that the engine creates where it must spill to disk.
         store: the address of the object store that gets the files which have keys; empty where no file has one.
+        engine: how the engine of parts with `remote` is reached; None without such parts.
     """
 
     parts: tuple[WorkPart, ...]
@@ -106,6 +125,7 @@ class Work:
     threads: int
     spill: str
     store: str = ""
+    engine: EngineAddress | None = None
 
     def to_line(self) -> str:
         """Return the work as one line of JSON, with the newline."""
@@ -134,13 +154,29 @@ class Work:
         )
         raw["about"] = ReportMetadata(**raw["about"]) if raw["about"] else None
         raw["options"] = WriteOptions(**raw["options"])
+        raw["engine"] = EngineAddress(**raw["engine"]) if raw["engine"] else None
         return Work(**raw)
 
 
-def _part(columns: list[dict[str, Any]], order: list[str], summary: dict[str, Any], **others: Any) -> WorkPart:
+def _part(
+    columns: list[dict[str, Any]],
+    order: list[str],
+    summary: dict[str, Any],
+    remote: dict[str, Any] | None,
+    **others: Any,
+) -> WorkPart:
     return WorkPart(
         order=tuple(order),
         columns=tuple(ResultColumn(**column) for column in columns),
         summary=SummaryDefinition.from_json(summary),
+        remote=None if remote is None else _remote(**remote),
         **others,
     )
+
+
+def _remote(sql: str, tables: list[dict[str, Any]], order: list[dict[str, Any]]) -> RemotePart:
+    return RemotePart(sql, tuple(_remote_table(**table) for table in tables), tuple(SortKey(**key) for key in order))
+
+
+def _remote_table(columns: list[list[str]], files: list[str], **others: Any) -> RemoteTable:
+    return RemoteTable(columns=tuple((name, type) for name, type in columns), files=tuple(files), **others)

@@ -40,6 +40,7 @@ from whohas.execution.work import NO_EXTRACT, output_file, parts_of
 from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
+from whohas.runs.engines import engine_address
 from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
 from whohas.runs.plans import RunPlan
 from whohas.runs.stored_plans import IndexChanged, hold_snapshot, plan_late, run_metadata
@@ -173,6 +174,7 @@ class Supervisor:
     def _execute(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **log_context(run.attributes)):
             self.artefacts.remove_attempts(run.id, run.attempt - 1)
+            self._remove_exchanged(run)
             if run.lost >= self.settings.run_attempts:
                 self._fail(
                     run,
@@ -229,6 +231,12 @@ class Supervisor:
         finally:
             shutil.rmtree(spill, ignore_errors=True)
             shutil.rmtree(scratch, ignore_errors=True)
+            self._remove_exchanged(run)
+
+    def _remove_exchanged(self, run: Run) -> None:
+        """Remove the rows that other engines wrote for this attempt at a run, or for those before it."""
+        for attempt in range(1, run.attempt + 1):
+            shutil.rmtree(self.settings.exchange_path / f"{run.id}-{attempt}", ignore_errors=True)
 
     def _make(
         self, run: Run, plan: RunPlan, spill: Path, scratch: Path
@@ -303,7 +311,7 @@ class Supervisor:
             return kept if self.settings.keep_extracts else replace(kept, key="")
 
         extracts = len(run.formats) > 1 or any(find_format(format).copy is None for format in run.formats)
-        parts, tables = parts_of(plan, self.warehouse.root, extract)
+        parts, tables = parts_of(plan, self.warehouse.root, extract, on_engine=True)
         names = {format: f"{format}.zip" if plan.zipped else format for format in run.formats}
         return Work(
             parts=parts,
@@ -318,6 +326,7 @@ class Supervisor:
             threads=self.settings.run_threads,
             spill=str(spill),
             store=self.artefacts.address,
+            engine=engine_address(plan.engine, run, self.settings),
         )
 
     def _with_plan(self, run: Run) -> tuple[Run, RunPlan]:

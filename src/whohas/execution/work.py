@@ -7,7 +7,7 @@ from pathlib import Path
 
 from whohas.engine.statement import TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY
-from whohas.execution.protocol import OutputFile, WorkPart
+from whohas.execution.protocol import OutputFile, RemotePart, WorkPart
 from whohas.filenames import content_disposition
 from whohas.formats.registry import find_format
 from whohas.runs.models import Run
@@ -35,7 +35,7 @@ def output_file(target: FileTarget, run: Run, format: str, zipped: bool, setting
 
 
 def parts_of(
-    plan: RunPlan, root: Path, extract: Callable[[int], FileTarget]
+    plan: RunPlan, root: Path, extract: Callable[[int], FileTarget], *, on_engine: bool = False
 ) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
     """Return the parts of the work that a plan describes, and the tables that their statements read.
 
@@ -43,9 +43,9 @@ def parts_of(
         root: the folder of the warehouse.
         extract: returns, for the number of a part, the Parquet file that its rows are extracted to before they are
             formatted; `NO_EXTRACT` if they are formatted as they come.
+        on_engine: whether the statements are executed on the engine of the plan, as the run's are; otherwise on DuckDB.
     """
     statements, tables = plan.statements_at(root)
-    targets = map(extract, range(len(statements)))
     parts = (
         WorkPart(
             name=part.name,
@@ -60,7 +60,14 @@ def parts_of(
             extract_key=target.key,
             # only an extract is summarized
             summary=statement.summary if target.path else EMPTY_SUMMARY,
+            remote=_remote(plan, number, root) if on_engine and plan.translated else None,
         )
-        for target, part, statement in zip(targets, plan.parts, statements, strict=True)
+        for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True))
+        for target in (extract(number),)
     )
     return tuple(parts), tables
+
+
+def _remote(plan: RunPlan, number: int, root: Path) -> RemotePart:
+    translated = plan.translated[number]
+    return RemotePart(translated.sql, plan.remote_tables(number, root), translated.order)

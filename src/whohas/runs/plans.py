@@ -7,12 +7,13 @@ named relative to the warehouse's folder, so the warehouse can be moved.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from whohas import __version__, reports
+from whohas.engine.remote import EngineName, RemoteTable, TranslatedStatement, engine_table_name
 from whohas.engine.sql import attributes_as_columns, inline_parameters
 from whohas.engine.statement import FileLayout, Statement, TableFiles, columns_from_json, columns_to_json
 from whohas.engine.summary import EMPTY_SUMMARY, RowsSummary, SummaryDefinition
@@ -40,6 +41,10 @@ class RunPlan:
         planner: the version of whohas that made the plan.
         analyser: the version of the text analyser that made the search index; None where the run reads none.
         late: whether the plan was made when the run was executed, because an earlier version queued it without one.
+        engine: the engine that executes the run.
+        translated: for each part its statement in the SQL of that engine; empty for DuckDB.
+        versions: the version of the Delta table of each name in `files`, for that engine; empty for DuckDB. A table
+            without a version has no rows.
     """
 
     parts: tuple[ReportPart, ...]
@@ -49,15 +54,27 @@ class RunPlan:
     planner: str = __version__
     analyser: int | None = None
     late: bool = False
+    engine: EngineName = "duckdb"
+    translated: tuple[TranslatedStatement, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @staticmethod
-    def of(plan: reports.Plan, snapshot: Snapshot, options: WriteOptions) -> RunPlan:
+    def of(plan: reports.Plan, snapshot: Snapshot, options: WriteOptions, engine: EngineName = "duckdb") -> RunPlan:
         """Return the plan of a run from a report's plan, with the data files of a snapshot.
 
         Args:
             options: how the output files are written.
+            engine: the engine that executes the run.
+
+        Raises:
+            Untranslatable: a statement has something that is not translated for that engine.
         """
         parts = plan.parts or (ReportPart("", plan.statements[0]),)
+        translated: tuple[TranslatedStatement, ...] = ()
+        if engine != "duckdb":
+            from whohas.engine.dialects import translate  # imports sqlglot: 9 MB that a server without it saves
+
+            translated = tuple(translate(part.statement, engine) for part in parts)
         files, views = _read(plan.statements, snapshot)
         root = snapshot.root
         return RunPlan(
@@ -66,6 +83,11 @@ class RunPlan:
             {name: tuple(_relative(path, root) for path in paths) for name, paths in views.items()},
             options,
             analyser=versions.analyser if views and (versions := index_versions(snapshot)) else None,
+            engine=engine,
+            translated=translated,
+            versions={name: snapshot.versions[name] for name in files if name in snapshot.versions}
+            if translated
+            else {},
         )
 
     @property
@@ -91,6 +113,26 @@ class RunPlan:
         views = {name: [root / path for path in paths] for name, paths in self.views.items()}
         return resolve_files([part.statement for part in self.parts], files, views)
 
+    def remote_tables(self, number: int, root: Path) -> tuple[RemoteTable, ...]:
+        """Return the tables that a part's translated statement reads, for a warehouse in the folder `root`.
+
+        Args:
+            number: the index of the part.
+        """
+        return tuple(self._remote_table(name, root) for name in self.translated[number].tables)
+
+    def _remote_table(self, name: str, root: Path) -> RemoteTable:
+        if name in self.views:
+            files = tuple(str(root / path) for path in self.views[name])
+            return RemoteTable(engine_table_name(name), "", None, (), files)
+        return RemoteTable(
+            engine_table_name(name),
+            str(root / name),
+            self.versions.get(name),
+            tuple((column.name, duckdb_type(column.type)) for column in TABLES[name].schema),
+            tuple(str(root / path) for path in self.files[name]),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
         return {
@@ -109,6 +151,9 @@ class RunPlan:
             ],
             "files": {name: list(paths) for name, paths in self.files.items()},
             "views": {name: list(paths) for name, paths in self.views.items()},
+            "engine": self.engine,
+            "translated": [statement.to_json() for statement in self.translated],
+            "versions": dict(self.versions),
             **self.options.to_json(),
         }
 
@@ -123,7 +168,8 @@ class RunPlan:
                         columns=columns_from_json(part),
                         order=tuple(part.get("order", ())),
                         summary=SummaryDefinition.from_json(part["summary"]) if "summary" in part else EMPTY_SUMMARY,
-                        **{name: part[name] for name in _KEPT},
+                        scan_order=tuple(part.get("scan_order", ())),
+                        **{name: part[name] for name in _KEPT if name != "scan_order"},
                     ),
                 )
                 for part in document["parts"]
@@ -134,10 +180,14 @@ class RunPlan:
             document["planner"],
             document["analyser"],
             document["late"],
+            # an earlier version stored none
+            document.get("engine", "duckdb"),
+            tuple(map(TranslatedStatement.from_json, document.get("translated", ()))),
+            document.get("versions", {}),
         )
 
 
-_KEPT = ("sql", "parameters", "attributes", "ordered", "expected_rows", "group")
+_KEPT = ("sql", "parameters", "attributes", "ordered", "scan_order", "expected_rows", "group")
 """The fields of a statement that are stored unchanged."""
 
 

@@ -20,6 +20,7 @@ from whohas import audit, reports, timeouts
 from whohas.audit.events import SYSTEM
 from whohas.auth import Caller
 from whohas.background import PeriodicTask
+from whohas.engine.remote import EngineName
 from whohas.errors import InvalidArguments, NotFound, QuotaExceeded, Unavailable
 from whohas.formats.base import WriteOptions
 from whohas.formats.registry import find_format
@@ -27,6 +28,7 @@ from whohas.hints import ambiguous_id, closest_match, did_you_mean
 from whohas.plurals import pluralize
 from whohas.reports.sources import incomplete_data_messages
 from whohas.runs import audit_events, repository, visibility
+from whohas.runs.engines import ENGINE_ARGUMENT, parse_engine
 from whohas.runs.models import Message, MessageLevel, Run, RunId, RunState
 from whohas.runs.output_options import FILE_ARGUMENTS, default_formats, parse_output_options, parse_write_options
 from whohas.runs.plans import RowsRecord, RunPlan
@@ -53,17 +55,23 @@ class PlannedRun:
         plan: the report's plan: statements, parameters and columns.
         snapshot: the warehouse snapshot that it reads.
         options: how its files are written.
+        engine: the engine that executes it.
     """
 
     run: Run
     plan: reports.Plan
     snapshot: Snapshot
     options: WriteOptions
+    engine: EngineName
 
     def to_run_plan(self) -> RunPlan:
         """Return the plan in the form that is stored with the run. Call it outside of transactions: it reads the
-        catalogue and the footers of data files, which takes time."""
-        return RunPlan.of(self.plan, self.snapshot, self.options)
+        catalogue and the footers of data files, which takes time.
+
+        Raises:
+            InvalidArguments: a statement is not translated for the engine.
+        """
+        return RunPlan.of(self.plan, self.snapshot, self.options, self.engine)
 
 
 class FileMaker(Protocol):
@@ -190,7 +198,9 @@ class Runs:
         )
         plan = reports.plan_report(report, request, read_catalog(snapshot))
         files = parse_output_options(requested, self.settings, default_formats(report, plan, self.settings))
-        normalised = {**plan.arguments, **files.arguments}
+        engine = parse_engine(requested, self.settings)
+        named = {ENGINE_ARGUMENT: engine} if engine != self.settings.engine else {}
+        normalised = {**plan.arguments, **files.arguments, **named}
         run = Run(
             id=RunId(uuid.uuid4().hex),
             report_type=report.type,
@@ -221,7 +231,7 @@ class Runs:
         )
         if caller is not None:
             visibility.check_may_start(caller, run)
-        return PlannedRun(run, plan, snapshot, parse_write_options(requested, self.settings))
+        return PlannedRun(run, plan, snapshot, parse_write_options(requested, self.settings), engine)
 
     def insert(
         self, connection: sa.Connection, run: Run, plan: RunPlan, launched_by: str | None, by: audit.Actor = SYSTEM

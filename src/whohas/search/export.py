@@ -120,6 +120,7 @@ class _Export:
             columns=tuple(ResultColumn(cell.name, cell.type) for cell in cells),
             files=files,
             ordered=True,
+            scan_order=("d.num",),
             expected_rows=max(rows, self._search.element(self._index).rows),
         )
         return statement, findings, self._unknown
@@ -162,7 +163,9 @@ class _Export:
     def _value_list(self, path: str, field: IndexField) -> exp.Expr:
         """Return a subquery for all values of a field in the objects of a list, as a sorted list of texts."""
         objects = self._objects(path, [(path, field.name)])
-        value = exp.cast(column_expression("x", f"{path}.{field.column}"), "text")
+        value: exp.Expr = column_expression("x", f"{path}.{field.column}")
+        if field.kind not in ("text", "id"):
+            value = exp.cast(value, "text")
         values = exp.func("list_sort", exp.func("list", value, dialect="duckdb"), dialect="duckdb")
         same_document = column_expression("x", "num").eq(column_expression("d", "num"))
         not_null = exp.not_(value.is_(exp.null()))

@@ -6,6 +6,7 @@ They are mounted under the prefix of live updates (`whohas.api.routes.events`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -84,8 +85,9 @@ def get_run(request: Request, id: str) -> Response:
         responses={
             200: {
                 "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
-                "application/json` each statement with its parameters and columns (their names in typed files and "
-                "their types), the snapshot, the version that planned the run, and the digest of its rows.",
+                "application/json` each statement with its parameters, columns (their names in typed files and "
+                "their types) and its translation where another engine executed it, the snapshot, the version that "
+                "planned the run, the engine, and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
             }
         },
@@ -187,17 +189,19 @@ def statement_response(run: Run, record: RowsRecord) -> dict[str, Any]:
                 "sql": part.statement.sql,
                 "parameters": part.statement.parameters,
                 "columns": _columns(part.statement.columns),
+                "translated": translated.sql if translated else None,
             }
-            for part in plan.parts
+            for part, translated in zip_longest(plan.parts, plan.translated)
         ]
         if plan
-        else [{"name": "", "sql": record.statement, "parameters": None, "columns": None}]
+        else [{"name": "", "sql": record.statement, "parameters": None, "columns": None, "translated": None}]
     )
     return {
         "id": run.id,
         "snapshot": run.snapshot,
         "planner": plan.planner if plan else None,
         "analyser": plan.analyser if plan else None,
+        "engine": plan.engine if plan else "duckdb",
         "statements": statements,
         "digest": _digest(record.digest),
     }

@@ -1,0 +1,65 @@
+"""The engine of a run: which one a request asks for, and how the run's child process reaches it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from whohas.engine.remote import ENGINE_TITLES, EngineAddress, EngineName
+from whohas.errors import InvalidArguments, Unavailable
+from whohas.runs.models import Run
+from whohas.settings import Settings
+
+ENGINE_ARGUMENT: Final = "engine"
+"""The argument, which every report accepts, that names the engine of a run."""
+
+_SESSIONS: Final = uuid.UUID("5f0c9a52-3f7f-4c0e-9d3f-6f0a6a0e1c55")
+"""The namespace of the ids of sessions."""
+
+
+def parse_engine(arguments: Mapping[str, Any], settings: Settings) -> EngineName:
+    """Return the engine that a request asks for in its argument `engine`, or else that of the settings.
+
+    Raises:
+        InvalidArguments: there is no such engine, or it is not set up on this server.
+    """
+    value = arguments.get(ENGINE_ARGUMENT)
+    name = settings.engine if value in (None, "") else value
+    name = name.lower() if isinstance(name, str) else name
+    if name not in ENGINE_TITLES:
+        raise InvalidArguments(f"The argument engine must be {' or '.join(ENGINE_TITLES)}, not {str(value)[:60]!r}.")
+    if name == "spark" and settings.spark_url is None:
+        raise InvalidArguments(
+            "The argument engine is spark, and this server has no Spark. Set WHOHAS_SPARK_URL on it, or leave the "
+            "argument out."
+        )
+    return cast("EngineName", name)
+
+
+def engine_address(engine: EngineName, run: Run, settings: Settings) -> EngineAddress | None:
+    """Return how the child process of an attempt at a run reaches its engine; None for DuckDB.
+
+    Raises:
+        Unavailable: this worker has no address of the engine, unlike the server that accepted the run.
+    """
+    if engine == "duckdb":
+        return None
+    if settings.spark_url is None:
+        raise Unavailable(
+            "This run is to be executed on Spark, and this worker has no address of it. Set WHOHAS_SPARK_URL on all "
+            "workers, and start the report again."
+        )
+    token = settings.spark_token
+    return EngineAddress(
+        engine=engine,
+        url=settings.spark_url,
+        token=token.get_secret_value() if token is not None else "",
+        session=_session(run, run.attempt),
+        lost=_session(run, run.attempt - 1) if run.attempt > 1 else "",
+        folder=str(settings.exchange_path / f"{run.id}-{run.attempt}"),
+    )
+
+
+def _session(run: Run, attempt: int) -> str:
+    return str(uuid.uuid5(_SESSIONS, f"{run.id}-{attempt}"))

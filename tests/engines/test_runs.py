@@ -1,0 +1,259 @@
+"""Runs on another engine: their files, how they are cancelled, and how they fail."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import uuid
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from child_work import work
+from conformance import address, run_plan
+from factories import link_copy
+from patience import PATIENCE_SECONDS, until
+from ports import free_ports
+from support import whohas
+from whohas import timeouts
+from whohas.engine.remote import open_engine
+from whohas.errors import InvalidArguments, WhohasError
+from whohas.execution.processes import ForkServer, watch_child
+from whohas.execution.protocol import RemotePart
+from whohas.reports import orphan_identities
+from whohas.runs.models import Run, RunState
+from whohas.services import Services, open_services
+from whohas.settings import Settings
+from whohas.warehouse.store import Warehouse
+
+
+@pytest.fixture
+def services(sail: str, acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterator[Services]:
+    """An installation with examples/acme and Sail, and no worker."""
+    (tmp_path / "home").mkdir()
+    link_copy(acme_home / "warehouse", tmp_path / "home")
+    with open_services(Settings(home=tmp_path / "home", spark_url=sail, keep_extracts=False)) as opened:
+        opened.on_demand.children.fork_server = fork_server
+        yield opened
+
+
+def over(services: Services, report: str, **arguments: Any) -> Run:
+    """A run that has ended."""
+    return ended(services, services.runs.start(report, arguments, "ann"))
+
+
+def ended(services: Services, run: Run) -> Run:
+    """A run, once it has ended."""
+    with services.runs.working():
+        return until(lambda: now if (now := services.runs.get(run.id)).state.is_over else None) or run
+
+
+def content(services: Services, run: Run, format: str) -> bytes:
+    _, file = services.runs.get_artifact(run.id, format)
+    return services.runs.path(run, file).read_bytes()
+
+
+def exchanged(services: Services) -> list[Path]:
+    """What is left in the folder between whohas and the engine."""
+    return list(services.settings.exchange_path.glob("*"))
+
+
+@pytest.mark.parametrize("format", ["csv", "ndjson", "json", "csv.gz"])
+def test_ordered_files_are_the_same_bytes(services: Services, format: str) -> None:
+    arguments = {"query": "*", "indices": "identities", "sort": ["-displayName"], "selectedFormats": [format]}
+    runs = [over(services, "SEARCH_EXPORT", **arguments, engine=engine) for engine in ("duckdb", "spark")]
+    files: list[dict[str, bytes]] = []
+    for run in runs:
+        _, file = services.runs.get_artifact(run.id, format)
+        with zipfile.ZipFile(services.runs.path(run, file)) as archive:
+            files.append({name: archive.read(name) for name in archive.namelist()})
+    assert files[0] == files[1]
+    assert exchanged(services) == []
+
+
+def test_files_for_people_are_made_from_the_extract(services: Services) -> None:
+    run = over(services, "IDENTITIES_DETAILS", engine="spark", selectedFormats=["PDF", "XLSX", "CSV", "PARQUET"])
+    assert run.state is RunState.SUCCEEDED
+    assert content(services, run, "pdf").startswith(b"%PDF-")
+    assert run.rows == 1100
+    here = over(services, "IDENTITIES_DETAILS", selectedFormats=["CSV"])
+    assert sorted(content(services, run, "csv").splitlines()) == sorted(content(services, here, "csv").splitlines())
+
+
+def test_the_rows_of_both_engines_have_one_digest(services: Services) -> None:
+    runs = [over(services, "ORPHAN_IDENTITIES", engine=engine) for engine in ("duckdb", "spark")]
+    first, second = (services.runs.record(run).digest for run in runs)
+    assert first is not None
+    assert first == second
+
+
+def test_a_replay_on_duckdb_proves_the_rows(services: Services) -> None:
+    run = over(services, "UNCORRELATED_ACCOUNTS", engine="spark", selectedFormats=["CSV"])
+    replay = services.on_demand.replay(run)
+    assert replay.is_same
+    assert replay.new_digest == services.runs.record(run).digest
+
+
+def test_a_run_records_its_engine_and_statement(services: Services) -> None:
+    run = over(services, "ORPHAN_IDENTITIES", engine="SPARK")
+    assert run.arguments["engine"] == "spark"
+    shown = whohas(services.settings.home, "show", run.id)
+    assert "Engine:    Spark\n" in shown.stdout
+    assert "-- As Spark executed it:\nWITH held AS (SELECT a.identityId," in shown.stdout
+
+
+def test_the_engine_of_the_settings_is_the_default(services: Services, sail: str) -> None:
+    settings = Settings(home=services.settings.home, spark_url=sail, engine="spark")
+    with open_services(settings) as opened:
+        run = opened.runs.start("ORPHAN_IDENTITIES", {}, "ann")
+        plan = opened.runs.record(run).plan
+    assert "engine" not in run.arguments
+    assert plan is not None
+    assert plan.engine == "spark"
+
+
+def test_a_statement_that_is_not_translated_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        orphan_identities,
+        "REPORT",
+        replace(orphan_identities.REPORT, make_plan=lambda *given: _with_upper(orphan_identities.REPORT, *given)),
+    )
+    monkeypatch.setattr("whohas.reports.find_report", lambda *_: orphan_identities.REPORT)
+    with pytest.raises(InvalidArguments, match="the function upper"):
+        services.runs.start("ORPHAN_IDENTITIES", {"engine": "spark"}, "ann")
+
+
+def _with_upper(report: Any, *given: Any) -> Any:
+    original = orphan_identities._plan(*given)  # pyright: ignore[reportPrivateUsage]
+    sql = original.statement.sql.replace("i.email", "upper(i.email) AS email")
+    return replace(original, statement=replace(original.statement, sql=sql))
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [("oracle", "must be duckdb or spark, not 'oracle'"), (7, "must be duckdb or spark, not '7'")],
+)
+def test_an_unknown_engine_is_refused(services: Services, engine: object, message: str) -> None:
+    with pytest.raises(InvalidArguments, match=message):
+        services.runs.start("IDENTITIES", {"engine": engine}, "ann")
+
+
+def test_spark_without_an_address_is_refused(home: Path) -> None:
+    with open_services(Settings(home=home)) as opened, pytest.raises(InvalidArguments, match="WHOHAS_SPARK_URL"):
+        opened.runs.start("IDENTITIES", {"engine": "spark"}, "ann")
+
+
+def test_a_run_fails_with_the_words_of_the_engine(services: Services) -> None:
+    queued = services.runs.start("IDENTITIES", {"engine": "spark"}, "ann")
+    shutil.rmtree(services.settings.warehouse_path / "accounts" / "_delta_log")
+    run = ended(services, queued)
+    assert run.state is RunState.FAILED
+    (text,) = [message.text for message in run.messages]
+    assert text.startswith("Spark at sc://127.0.0.1:")
+    assert "accounts" in text
+    assert run.artefacts == ()
+    assert exchanged(services) == []
+
+
+def test_an_engine_that_is_not_there_fails_the_run(services: Services) -> None:
+    (port,) = free_ports(1)
+    away = f"sc://127.0.0.1:{port}"
+    with open_services(Settings(home=services.settings.home, spark_url=away)) as opened:
+        opened.on_demand.children.fork_server = services.on_demand.children.fork_server
+        run = over(opened, "IDENTITIES", engine="spark")
+    assert run.state is RunState.FAILED
+    (text,) = [message.text for message in run.messages]
+    assert text.startswith(f"Spark at {away} cannot be reached, or ended while it ran the report: ")
+    assert "WHOHAS_SPARK_URL" in text
+    assert run.artefacts == ()
+
+
+def test_views_of_a_session_end_with_it(sail: str, acme_home: Path, tmp_path: Path) -> None:
+    snapshot = Warehouse(acme_home / "warehouse").snapshot()
+    plan = run_plan(snapshot, "ORPHAN_IDENTITIES", {})
+    here = address(sail, tmp_path)
+    with open_engine(here) as engine:
+        engine.write_rows(plan.translated[0].sql, plan.remote_tables(0, snapshot.root), tmp_path / "a", lambda _: None)
+    with pytest.raises(WhohasError, match="is not running"), open_engine(here):
+        pass
+
+
+def test_a_later_attempt_ends_the_session_of_a_lost_one(sail: str, acme_home: Path, tmp_path: Path) -> None:
+    snapshot = Warehouse(acme_home / "warehouse").snapshot()
+    plan = run_plan(snapshot, "ORPHAN_IDENTITIES", {})
+    lost = address(sail, tmp_path)
+    with open_engine(lost) as engine:
+        engine.write_rows(plan.translated[0].sql, plan.remote_tables(0, snapshot.root), tmp_path / "a", lambda _: None)
+        with open_engine(replace(address(sail, tmp_path), lost=lost.session)):
+            pass
+        with pytest.raises(WhohasError):
+            engine.write_rows("SELECT id AS c1 FROM identities", (), tmp_path / "b", lambda _: None)
+
+
+ENDLESS = "SELECT sum(a.id * b.id) AS c1 FROM range(10000000) AS a CROSS JOIN range(10000000) AS b"
+
+
+def test_an_interrupt_ends_the_statement(sail: str, tmp_path: Path) -> None:
+    ends: list[BaseException] = []
+
+    def execute() -> None:
+        try:
+            engine.write_rows(ENDLESS, (), tmp_path / "rows", lambda _: None)
+        except WhohasError as error:
+            ends.append(error)
+
+    with open_engine(address(sail, tmp_path)) as engine:
+        executing = Thread(target=execute, daemon=True)
+        executing.start()
+        until(executing.is_alive)
+        engine.interrupt()
+        executing.join(PATIENCE_SECONDS)
+    assert len(ends) == 1
+
+
+def test_a_child_that_is_ended_stops_the_engine_first(sail: str, fork_server: ForkServer, tmp_path: Path) -> None:
+    endless = RemotePart(ENDLESS, (), ())
+    planned = work(tmp_path)
+    planned = replace(
+        planned,
+        parts=(replace(planned.parts[0], remote=endless),),
+        engine=address(sail, tmp_path / "exchange"),
+    )
+    child = fork_server.fork()
+    followed = watch_child(child, planned, timeouts.ATTEMPT_CANCEL_POLL_SECONDS)
+    try:
+        until(lambda: "Running on Spark" in str(next(followed)))
+        child.stop()
+        # by SIGTERM it would be -15, by SIGKILL -9: it ended itself, after it had stopped the engine
+        assert until(lambda: child.exit_code) == 128 + signal.SIGTERM
+    finally:
+        child.stop()
+        child.close()
+
+
+def test_the_token_is_in_no_representation(tmp_path: Path) -> None:
+    assert "hidden" not in repr(address("sc://x", tmp_path, token="hidden"))
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://spark:15002", "sc://spark.acme.example:15002"),
+        ("sc://", "sc://spark.acme.example:15002"),
+        ("sc://spark/;token=x", "WHOHAS_SPARK_TOKEN"),
+        (f"sc://spark/;session_id={uuid.UUID(int=4)}", "a session"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(url: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Settings(spark_url=url)
+
+
+def test_spark_as_the_default_needs_an_address() -> None:
+    with pytest.raises(ValueError, match="set WHOHAS_SPARK_URL too"):
+        Settings(engine="spark")
