@@ -531,6 +531,11 @@ class Settings(BaseSettings):
     def _engine_is_set_up(self) -> Settings:
         if self.engine == "spark" and self.spark_url is None:
             raise ValueError("engine is spark, and there is no spark_url: set WHOHAS_SPARK_URL too")
+        if self.spark_url is not None and not self.warehouse_address.is_local:
+            raise ValueError(
+                "spark_url is set, and warehouse_url is an object store: Spark reads a warehouse in a folder that it and "
+                "whohas have at the same path; leave one of them out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -211,9 +211,10 @@ def _connection(context: typer.Context) -> Connection | None:
 def _local_sources() -> tuple[CatalogSource, ...]:
     from whohas.settings import load_settings
     from whohas.warehouse.catalog import read_catalog
-    from whohas.warehouse.store import Warehouse
+    from whohas.warehouse.opening import open_warehouse
 
     settings = load_settings()
-    if not settings.warehouse_path.is_dir():
+    address = settings.warehouse_address
+    if address.is_local and not address.path.is_dir():
         return ()
-    return read_catalog(Warehouse(settings.warehouse_path, shared=settings.is_warehouse_shared).snapshot()).sources
+    return read_catalog(open_warehouse(settings).snapshot()).sources

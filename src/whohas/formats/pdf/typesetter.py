@@ -122,7 +122,7 @@ class Typesetter:
         return LINE_SEPARATOR.join(lines) + self.advance_after_last_line(len(lines))
 
     def _measured(self, column: pa.StringArray) -> _PlainColumn:
-        """Return the texts of a column as if they were ASCII. What is returned is valid until the next call."""
+        """Return the texts of a column as if they were ASCII; valid until the next call."""
         data, offsets = _bytes_and_offsets(column)
         if len(data) >= len(self._scratch):
             self._scratch = np.zeros(len(data) + 1, np.int64)  # kept, because allocating it costs more than filling it
