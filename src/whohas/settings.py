@@ -533,8 +533,8 @@ class Settings(BaseSettings):
             raise ValueError("engine is spark, and there is no spark_url: set WHOHAS_SPARK_URL too")
         if self.spark_url is not None and not self.warehouse_address.is_local:
             raise ValueError(
-                "spark_url is set, and warehouse_url is an object store: Spark reads a warehouse in a folder that it and "
-                "whohas have at the same path; leave one of them out"
+                "spark_url is set, and warehouse_url is an object store: Spark reads a warehouse in a folder that it "
+                "and whohas have at the same path; leave one of them out"
             )
         return self
 
