@@ -39,7 +39,7 @@ try {
   await download.waitFor();
   const downloaded = page.waitForEvent("download");
   await activate(download, "Download CSV");
-  equal((await downloaded).suggestedFilename(), "Accounts Report.csv", "the download");
+  equal((await downloaded).suggestedFilename(), "Accounts Report - Active Directory.csv", "the download");
   await activate(page.getByRole("button", { name: "Hold this run" }), "Hold this run");
   await page.getByRole("status").filter({ hasText: "The run is held" }).waitFor();
   await activate(page.getByRole("link", { name: "Show the rows" }), "Show the rows");
