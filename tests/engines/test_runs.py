@@ -150,7 +150,7 @@ def test_spark_without_an_address_is_refused(home: Path) -> None:
 
 def test_a_run_fails_with_the_words_of_the_engine(services: Services) -> None:
     queued = services.runs.start("IDENTITIES", {"engine": "spark"}, "ann")
-    shutil.rmtree(services.settings.warehouse_path / "accounts" / "_delta_log")
+    shutil.rmtree(services.warehouse.root / "accounts" / "_delta_log")
     run = ended(services, queued)
     assert run.state is RunState.FAILED
     (text,) = [message.text for message in run.messages]
