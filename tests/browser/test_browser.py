@@ -17,9 +17,10 @@ from factories import add_ended_runs
 from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
-FRESH, LOADS, MANY = "fresh", "loads", "many"
+OWN_DATA = HERE.parents[1] / "examples" / "own-data"
+FRESH, LOADS, MANY, SEVEN = "fresh", "loads", "many", "seven"
 """The journeys that have data of their own, or none."""
-JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY})
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY, SEVEN})
 RUNS = 100_000
 
 pytestmark = pytest.mark.browser
@@ -75,6 +76,16 @@ def server_with_many_runs(acme_home: Path, tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture
+def server_of_own_data(tmp_path: Path) -> Iterator[Server]:
+    """A server with the exports of `examples/own-data`."""
+    home = tmp_path / "home"
+    assert whohas(home, "load", OWN_DATA, "--allow-rejects").returncode == 0
+    with serving(home) as running:
+        add_user(running, "ann", "ORG_ADMIN")
+        yield running
+
+
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
     run_script(HERE / f"{journey}.mjs", server.url)
@@ -91,3 +102,7 @@ def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server
 
 def test_many_runs_are_filtered_sorted_and_paged(server_with_many_runs: Server) -> None:
     run_script(HERE / f"{MANY}.mjs", server_with_many_runs.url, RUNS=str(RUNS))
+
+
+def test_all_seven_reports_are_run_and_downloaded(server_of_own_data: Server) -> None:
+    print(run_script(HERE / f"{SEVEN}.mjs", server_of_own_data.url))
