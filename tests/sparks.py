@@ -16,6 +16,11 @@ import pytest
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 
+_MAIN = sys.modules["__main__"]
+if _MAIN.__spec__ is None and not hasattr(_MAIN, "__file__"):
+    # Spark's client takes a main module without a file, as a worker of xdist has, for a doctest, and looks for Spark.
+    _MAIN.__file__ = __file__
+
 SPARK = "4.2.0"
 _CACHE = Path(__file__).resolve().parent.parent / ".cache"
 

@@ -50,7 +50,7 @@ def test_a_piped_list_has_one_whole_row_per_line(home: Path, tmp_path: Path) -> 
         ("hook", "list"): (hook, f"https://example.com/{LONGER}"),
         ("runs",): (run, f"source name: {source}", "succeeded"),
         ("holds",): (run, f"{LONGER} {badge}"),
-        ("reports", "list"): ("SEARCH_EXPORT", "includeNested, phrases", "a CSV file for each."),
+        ("reports", "list"): ("SEARCH_EXPORT", "includeNested, phrases", "with a file for each index."),
         ("search", "*", "-i", "identities", "-n", "0"): ("0 found",),
         ("watch", run[:8]): (run, "100 %"),
         ("audit", "list", "--run", run[:8], "--type", "held"): (run, f"reason={LONGER}\n{badge}".replace("\n", " ")),

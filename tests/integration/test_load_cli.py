@@ -91,7 +91,7 @@ def test_a_load_that_would_empty_a_source_stops(folder: Path, tmp_path: Path) ->
         assert "The load was stopped to protect data" in output and "load again with --accept-loss" in output
         assert (
             "1 of 1 filled cells cannot be read" in output
-            and "1 of 1 rows are in no file of this load and would be removed" in output
+            and "1 of 1 row is in no file of this load and would be removed" in output
         )
     assert "now" in run(folder, "--accept-loss", code=4)
     types = [event["type"] for event in events(tmp_path / "home")]

@@ -168,6 +168,8 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session of Spark Connect with Sail, an engine that reads Delta Lake and Parquet by code of its own."""
     from pyspark.sql import SparkSession
 
+    import sparks  # noqa: F401 - it makes Spark's client usable in workers of xdist
+
     folder = tmp_path_factory.mktemp("sail")
     (port,) = free_ports(1)
     log = folder / "log"

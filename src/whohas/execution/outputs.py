@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from whohas.execution.digest import FileDigest
 from whohas.execution.protocol import OutputFile, Work, WorkPart
 from whohas.formats.base import Format
 from whohas.formats.streaming import pipe
 from whohas.object_stores import ObjectStore, open_store, parse_address
-from whohas.storage.objects import UploadAborted, UploadedFile, upload
+
+if TYPE_CHECKING:
+    from whohas.storage.objects import UploadedFile
 
 
 class UnfinishedFile(Protocol):
@@ -105,10 +107,12 @@ class _UploadedFile:
             return
         failed = False
 
+        from whohas.storage.objects import UploadAborted
+
         def take(stream: BinaryIO) -> None:
             # at the end of the pipe, `failed` tells a complete file from one whose writer failed
             with suppress(UploadAborted):
-                self._uploaded = upload(self._store, self._key, stream, self._headers, lambda: failed)
+                self._uploaded = self._upload(stream, lambda: failed)
 
         with pipe(take) as path:
             try:
@@ -120,8 +124,13 @@ class _UploadedFile:
     def finalize(self) -> dict[str, Any]:
         if self._uploaded is None:
             with self._path.open("rb") as file:
-                self._uploaded = upload(self._store, self._key, file, self._headers)
+                self._uploaded = self._upload(file)
             if not self._keep:
                 self._path.unlink()
         facts = {"bytes": self._uploaded.bytes, "sha256": self._uploaded.sha256}
         return {"path": str(self._path), "key": self._key, **facts}
+
+    def _upload(self, file: BinaryIO, has_failed: Callable[[], bool] = lambda: False) -> UploadedFile:
+        from whohas.storage.objects import upload  # not loaded by children that keep their files on the local disk
+
+        return upload(self._store, self._key, file, self._headers, has_failed)

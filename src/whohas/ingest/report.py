@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from whohas.plurals import pluralize
+
 
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
@@ -131,11 +133,15 @@ class Loss:
     examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        noun = {"rejected": "rows cannot be loaded", "unreadable": "filled cells cannot be read"}
-        what = noun.get(self.kind, "rows are in no file of this load and would be removed")
+        is_in = "is" if self.count == 1 else "are"
+        noun, fault = {
+            "rejected": ("row", "cannot be loaded"),
+            "unreadable": ("filled cell", "cannot be read"),
+        }.get(self.kind, ("row", f"{is_in} in no file of this load and would be removed"))
         share = f"{100 * self.count / self.total:.3g} %" if self.total else "all"
         examples = f": {'; '.join(self.examples)}" if self.examples else ""
-        return f"{self.subject}: {self.count:,} of {self.total:,} {what} ({share}; the limit is {self.limit}){examples}"
+        counted = f"{self.count:,} of {pluralize(self.total, noun)}"
+        return f"{self.subject}: {counted} {fault} ({share}; the limit is {self.limit}){examples}"
 
 
 @dataclass(frozen=True, slots=True)

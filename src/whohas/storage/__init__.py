@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from whohas.object_stores import open_store
-from whohas.settings import Settings
 from whohas.storage.base import (
     EXTRACT,
     ZIP_MEDIA_TYPE,
@@ -25,7 +26,9 @@ from whohas.storage.base import (
 )
 from whohas.storage.cache import FileCache
 from whohas.storage.folder import FolderStore
-from whohas.storage.objects import ObjectArtifacts
+
+if TYPE_CHECKING:
+    from whohas.settings import Settings
 
 __all__ = [
     "EXTRACT",
@@ -49,5 +52,7 @@ def open_artifact_store(settings: Settings) -> ArtifactStore:
     address = settings.files_address
     if address.is_local:
         return FolderStore(address.path)
+    from whohas.storage.objects import ObjectArtifacts
+
     cache = FileCache(settings.files_cache_path, settings.files_cache_bytes)
     return ObjectArtifacts(open_store(address), cache, signs=settings.downloads == "redirect")
