@@ -90,7 +90,7 @@ def test_a_load_that_would_empty_a_source_stops(folder: Path, tmp_path: Path) ->
         output = run(folder, *quiet, code=3)
         assert "The load was stopped to protect data" in output and "load again with --accept-loss" in output
         assert (
-            "1 of 1 filled cells cannot be read" in output
+            "1 of 1 filled cell cannot be read" in output
             and "1 of 1 row is in no file of this load and would be removed" in output
         )
     assert "now" in run(folder, "--accept-loss", code=4)
