@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -22,6 +22,7 @@ from sqlalchemy import make_url
 
 from whohas import addresses, file_modes, timeouts
 from whohas.db.engine import parse_database_url
+from whohas.defaults import DEFAULT_ORG
 from whohas.errors import InvalidArguments
 from whohas.file_modes import PermissionChanges
 from whohas.object_stores import StoreAddress, parse_address
@@ -33,10 +34,6 @@ Names = Annotated[tuple[str, ...], NoDecode]
 """A list of names; in an environment variable they are separated by commas."""
 
 _ORIGIN = re.compile(r"\*|https?://[^/?#@\s]+")
-
-
-DEFAULT_ORG: Final = "whohas"
-"""The name of an organization that was not set. Files for people do not show it."""
 
 
 class Settings(BaseSettings):

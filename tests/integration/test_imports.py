@@ -37,6 +37,11 @@ def test_a_child_loads_the_engine_and_nothing_else_heavy() -> None:
     assert HEAVY.intersection(loaded) <= {"duckdb", "numpy"}
 
 
+def test_the_fork_server_loads_neither_settings_nor_database() -> None:
+    code = "import sys; from whohas.execution import child; child.preload(); print({'pydantic', 'sqlalchemy'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
 def test_the_format_loads_nothing_heavy_before_it_writes() -> None:
     code = "import sys, whohas.formats.html; print({'pyarrow', 'numpy', 'jinja2'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

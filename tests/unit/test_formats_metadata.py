@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from rendering import ABOUT
+from whohas.defaults import DEFAULT_ORG
 from whohas.formats.metadata import ABOUT_FILES, for_readers, readable_metadata_lines
 from whohas.runs.output_options import FILE_ARGUMENTS
-from whohas.settings import DEFAULT_ORG
 
 
 def facts(org: str = "acme", **arguments: Any) -> dict[str, str]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from whohas.defaults import DEFAULT_ORG
 from whohas.formats.base import ReportMetadata
 from whohas.formats.display import format_time
 from whohas.labels import label_of, words_of
-from whohas.settings import DEFAULT_ORG
 
 SOURCE_NAME: Final = "sourceName"
 """The argument with the name of the one source that a report is on."""
