@@ -148,7 +148,7 @@ _INTRODUCTION: Final = """# The web console
   answer of the server in it, which is **answered**. **cached** is the same page a second time.
 - **sent** are the bytes of the page with all that it loads, as they were sent, with headers; **uncompressed** are those of the
   contents alone.
-- The table is that of a run of ACCOUNTS, from a Parquet file. Each try has a run of its own, so that the server does not know its
+- The table is that of a run of ACCOUNTS, from a Parquet file. Each try has a separate run, so that the server does not know its
   order yet. The times end with the frame in which the rows are there."""
 
 
