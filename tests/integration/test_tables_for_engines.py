@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories import report_rows, stage
-from patience import PATIENCE_SECONDS, until
-from ports import free_ports
+from sparks import sail_server
 from support import ACME
 from whohas.ingest import load
 from whohas.ingest.staging import ParquetWriter
@@ -168,30 +164,11 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session of Spark Connect with Sail, an engine that reads Delta Lake and Parquet by code of its own."""
     from pyspark.sql import SparkSession
 
-    import sparks  # noqa: F401 - it makes Spark's client usable in workers of xdist
-
-    folder = tmp_path_factory.mktemp("sail")
-    (port,) = free_ports(1)
-    log = folder / "log"
-    with log.open("wb") as out:
-        server = subprocess.Popen(
-            [Path(sys.executable).with_name("sail"), "spark", "server", "--port", str(port)],
-            stdout=out, stderr=out, cwd=folder,
-        )  # fmt: skip
-    try:
-        until(lambda: _listens(port) or server.poll() is not None, log.read_text)
-        session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").getOrCreate()
+    with sail_server(tmp_path_factory.mktemp("sail")) as address:
+        session = SparkSession.builder.remote(address).getOrCreate()
         session.conf.set("spark.sql.session.timeZone", "UTC")
         yield session
         session.stop()
-    finally:
-        server.terminate()
-        server.wait(PATIENCE_SECONDS)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as connection:
-        return connection.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _sorted(table: pa.Table, names: list[str], partition: str | None) -> list[str]:

@@ -21,7 +21,7 @@ from whohas.api.errors import PreconditionFailed, RangeNotSatisfiable
 from whohas.api.preconditions import PreconditionOutcome, Validators, evaluate_preconditions
 from whohas.errors import NotFound
 from whohas.filenames import content_disposition, unicode_file_name
-from whohas.formats.registry import find_format
+from whohas.formats.registry import media_type_of
 from whohas.storage import ZIP_MEDIA_TYPE, Artifact, OpenFile
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def artifact_response(
         if is_audited:
             services.runs.record_address(run, artefact, by, file_name)
 
-    default = services.settings.csv_media_type if artefact.format == "csv" else find_format(artefact.format).media_type
-    media_type = artefact.media_type or default
+    media_type = artefact.media_type or media_type_of(artefact.format, services.settings.csv_media_type)
     redirects = services.settings.downloads == "redirect" and preferred_name is None
     download = Download(
         open=partial(services.artefacts.open, run.id, artefact),

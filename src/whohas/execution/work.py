@@ -9,7 +9,7 @@ from whohas.engine.statement import TableFiles
 from whohas.engine.summary import EMPTY_SUMMARY
 from whohas.execution.protocol import OutputFile, RemotePart, WorkPart
 from whohas.filenames import content_disposition
-from whohas.formats.registry import find_format
+from whohas.formats.registry import media_type_of
 from whohas.runs.models import Run
 from whohas.runs.plans import RunPlan
 from whohas.settings import Settings
@@ -26,9 +26,8 @@ def output_file(target: FileTarget, run: Run, format: str, zipped: bool, setting
     """
     if not target.key:
         return OutputFile(format, target.path, zipped)
-    media_type = settings.csv_media_type if format == "csv" else find_format(format).media_type
     headers = {
-        "Content-Type": ZIP_MEDIA_TYPE if zipped else media_type,
+        "Content-Type": ZIP_MEDIA_TYPE if zipped else media_type_of(format, settings.csv_media_type),
         "Content-Disposition": content_disposition(None, run.report_name, "zip" if zipped else format),
     }
     return OutputFile(format, target.path, zipped, target.key, headers)
@@ -46,6 +45,7 @@ def parts_of(
         on_engine: whether the statements are executed on the engine of the plan, as the run's are; otherwise on DuckDB.
     """
     statements, tables = plan.statements_at(root)
+    targets = [extract(number) for number in range(len(statements))]
     parts = (
         WorkPart(
             name=part.name,
@@ -62,8 +62,7 @@ def parts_of(
             summary=statement.summary if target.path else EMPTY_SUMMARY,
             remote=_remote(plan, number, root) if on_engine and plan.translated else None,
         )
-        for number, (part, statement) in enumerate(zip(plan.parts, statements, strict=True))
-        for target in (extract(number),)
+        for number, (part, statement, target) in enumerate(zip(plan.parts, statements, targets, strict=True))
     )
     return tuple(parts), tables
 

@@ -37,3 +37,17 @@ def find_format(name: str) -> Format:
     if found is None:
         raise InvalidArguments(f"There is no format {name[:40]!r}. The formats are: {', '.join(formats())}.")
     return found
+
+
+def media_type_of(name: str, csv_media_type: str) -> str:
+    """Return the media type with which a file of a format is served.
+
+    Args:
+        name: the name of the format.
+        csv_media_type: that of CSV, which a setting of the server names.
+
+    Raises:
+        InvalidArguments: no format has this name.
+    """
+    format = find_format(name)
+    return csv_media_type if format.name == "csv" else format.media_type
