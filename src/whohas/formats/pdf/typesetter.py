@@ -200,15 +200,15 @@ class _DecodedColumn:
     def __init__(self, face: Typeface, column: pa.StringArray) -> None:
         self._face = face
         data, offsets = _bytes_and_offsets(column)
-        points = np.frombuffer(data.tobytes().decode().encode("utf-32-le"), np.uint32)
+        points = np.frombuffer(data.tobytes().decode().encode("utf-32-le"), np.uint32).astype(np.intp)
         self._points = points
         self._starts = _cumulative((data & 0xC0) != 0x80)[offsets]
-        self._codes = face.codes[points]
+        self._codes = _look_up(face.codes, points)
         unknown = points[self._codes == 0]
         if unknown.size:
             face.assign_codes(np.unique(unknown).tolist())
-            self._codes = face.codes[points]
-        self._width_sums = _cumulative(face.widths[points])
+            self._codes = _look_up(face.codes, points)
+        self._width_sums = _cumulative(_look_up(face.widths, points))
 
     def widths(self) -> np.ndarray:
         """Return the width of each text on one line, in thousandths of an em."""
@@ -216,7 +216,7 @@ class _DecodedColumn:
 
     def complex(self) -> np.ndarray:
         """Return a boolean per text: whether it has to be shaped."""
-        complex_points = self._face.complex[self._points]
+        complex_points = _look_up(self._face.complex, self._points)
         if not complex_points.any():
             return np.zeros(len(self._starts) - 1, bool)
         return np.diff(_cumulative(complex_points)[self._starts]) > 0
@@ -229,7 +229,9 @@ class _DecodedColumn:
         """
         data, ends = self._encoded()
         wide = np.flatnonzero(self.widths() > room)
-        lines, cuts = _line_starts(self._points, _BREAK[self._points], self._width_sums, self._starts, wide, room)
+        lines, cuts = _line_starts(
+            self._points, _look_up(_BREAK, self._points), self._width_sums, self._starts, wide, room
+        )
         return _joined_lines(data, ends[np.sort(np.concatenate((self._starts, cuts)), kind="stable")], lines), lines
 
     def _encoded(self) -> tuple[np.ndarray, np.ndarray]:
@@ -270,23 +272,31 @@ def _line_starts(
     if not wide.size:
         return lines, np.empty(0, np.int64)
     places = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    last = len(points) - 1
+    reached = sums[places - _hanging(points, places)]
     todo, begin, end = wide, starts[wide], starts[wide + 1]
-    while todo.size:
-        reach = np.searchsorted(sums, sums[begin] + room, side="right") - 1
-        # a space that does not fit may hang over the edge, because it is not visible
-        reach = np.where(points[np.minimum(reach, last)] == ord(" "), reach + 1, reach)
-        unfinished = reach < end
-        todo, begin, end, reach = todo[unfinished], begin[unfinished], end[unfinished], reach[unfinished]
-        if not todo.size:
+    whole = sums[end - _hanging(points, end)]
+    while True:
+        limit = sums[begin] + room
+        unfinished = np.flatnonzero(whole > limit)
+        if not unfinished.size:
             break
-        broken = places[np.searchsorted(places, reach, side="right") - 1]
-        begin = np.where(broken > begin, broken, np.maximum(reach, begin + 1))
-        inside = begin < end
-        todo, begin, end = todo[inside], begin[inside], end[inside]
+        todo, begin, end = todo[unfinished], begin[unfinished], end[unfinished]
+        whole, limit = whole[unfinished], limit[unfinished]
+        cut = places[reached.searchsorted(limit, side="right") - 1]
+        long = np.flatnonzero(cut <= begin)  # a word that is wider than a line is broken where the line ends
+        if long.size:
+            cut[long] = np.maximum(sums.searchsorted(limit[long], side="right") - 1, begin[long] + 1)
+            inside = np.flatnonzero(cut < end)
+            todo, cut, end, whole = todo[inside], cut[inside], end[inside], whole[inside]
+        begin = cut
         cuts.append(begin)
         lines[todo] += 1
     return lines, np.concatenate(cuts) if cuts else np.empty(0, np.int64)
+
+
+def _hanging(points: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return a boolean per end of a line: whether its last character is a space, which may hang over the edge."""
+    return (points[np.maximum(ends, 1) - 1] == ord(" ")) & (ends > 0)
 
 
 def _joined_lines(data: np.ndarray, ends: np.ndarray, lines: np.ndarray) -> pa.BinaryArray:
@@ -317,6 +327,11 @@ def _bytes_and_offsets(column: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
     offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
     bytes_of = np.frombuffer(data, np.uint8) if data is not None else np.empty(0, np.uint8)
     return bytes_of[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def _look_up(table: np.ndarray, indexes: np.ndarray) -> np.ndarray:
+    """Return `table[indexes]` for indexes that are within the table; twice as fast as that expression."""
+    return np.take(table, indexes, mode="clip")
 
 
 def _cumulative(numbers: np.ndarray) -> np.ndarray:
