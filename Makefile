@@ -27,7 +27,7 @@ endif
 FUZZ_SECONDS ?= 600
 FUZZ ?=
 
-.PHONY: help setup demo test unit clients engines browser long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-console bench-scale bench-audit docs site clean
+.PHONY: help setup demo test unit clients engines browser long chaos all-tests properties fuzz lint prose types coverage wheel installed bench bench-load bench-search bench-console bench-summary bench-scale bench-audit docs site clean
 
 help: ## print this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -120,6 +120,9 @@ bench-search: .venv/.ready ## measure search exports
 
 bench-console: .venv/.ready ## measure the web console in Chromium (needs npm; ARGS="--rows 100000 --tries 3" for less)
 	@$(RUN) python -m bench.console $(ARGS)
+
+bench-summary: .venv/.ready ## measure how much of a run its summary takes (ARGS="--accounts 100000" for less)
+	@$(RUN) python -m bench.summary $(ARGS)
 
 bench-scale: .venv/.ready ## measure how cost grows with size (ARGS="--accounts 20000 200000 --giant 200000" for less)
 	@$(RUN) python -m bench.scale $(ARGS)

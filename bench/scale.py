@@ -50,8 +50,8 @@ _ACCOUNTS_A_PERSON: Final = 4
 _LOOK_SECONDS: Final = 0.05
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = Path(__file__).with_name("results-scale.md")
-_DIRECTORY: Final = load.MAPPING + '\n[correlation]\naccount = "employeeNumber"\nidentity = "employeeNumber"\n'
-_HR: Final = """
+DIRECTORY: Final = load.MAPPING + '\n[correlation]\naccount = "employeeNumber"\nidentity = "employeeNumber"\n'
+HR: Final = """
 [source]
 name = "HR"
 authoritative = true
@@ -61,6 +61,9 @@ attributes = ["employeeNumber", "city", "department"]
 [accounts.columns]
 nativeIdentity = "employeeNumber"
 name = "name"
+[identities.columns]
+employeeNumber = "employeeNumber"
+displayName = "name"
 """
 _STEPS: Final = ("load and index", "ACCOUNTS to CSV", "ACCOUNTS to Parquet", "search export")
 
@@ -157,8 +160,8 @@ def measure_size(accounts: int, folder: Path) -> Size:
     data.mkdir()
     load.write_accounts(data / "directory.csv", accounts)
     write_people(data / "hr.csv", max(1, accounts // _ACCOUNTS_A_PERSON))
-    (data / "directory.toml").write_text(_DIRECTORY.format(file="directory.csv"))
-    (data / "hr.toml").write_text(_HR.format(file="hr.csv"))
+    (data / "directory.toml").write_text(DIRECTORY.format(file="directory.csv"))
+    (data / "hr.toml").write_text(HR.format(file="hr.csv"))
     size.costs["load and index"] = _load(data, home, accounts + max(1, accounts // _ACCOUNTS_A_PERSON))
     _say(size, "load and index")
     shutil.rmtree(data)

@@ -51,6 +51,11 @@ class RowDigest:
             _NOTED, self._note, ["UBIGINT"], "BOOLEAN", type=PythonUDFType.ARROW, side_effects=True
         )
 
+    @staticmethod
+    def remove_from(connection: duckdb.DuckDBPyConnection) -> None:
+        """Remove the SQL function from a connection."""
+        connection.remove_function(_NOTED)
+
     def _note(self, hashes: Any) -> Any:  # DuckDB evaluates the annotations, so they name nothing that is not loaded
         """Add the hashes of a batch of rows; called from any of DuckDB's threads. Return true for each row."""
         import numpy as np
@@ -74,7 +79,7 @@ def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
     `connect_unlimited`."""
     RowDigest().register_on(connection)
     connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
-    connection.remove_function(_NOTED)
+    RowDigest.remove_from(connection)
 
 
 @lru_cache(maxsize=64)
@@ -159,8 +164,7 @@ class DuckDBConnection:
         if joins_as_written:
             # By default DuckDB builds its hash table from the smaller side, and rows without a match come last.
             disabled += ["join_order", "build_side_probe_side"]
-        if disabled:
-            self._connection.execute(f"SET disabled_optimizers = {string_literal(','.join(disabled))}")
+        self._connection.execute(f"SET disabled_optimizers = {string_literal(','.join(disabled))}")
         if sums is not None:
             sums.register_on(self._connection)
         done = Event()
@@ -180,6 +184,8 @@ class DuckDBConnection:
         finally:
             done.set()
             watcher.join()
+            if sums is not None:
+                sums.remove_from(self._connection)
         return int(row[0]) if row else 0
 
     def digest(self, statement: str, columns: Sequence[ResultColumn], parameters: Mapping[str, Any]) -> tuple[int, int]:
@@ -200,7 +206,7 @@ class DuckDBConnection:
         Raises:
             duckdb.Error: an aggregate failed.
         """
-        self._connection.execute(f"CREATE TEMP VIEW report_rows AS {rows}")
+        self._connection.execute(f"CREATE OR REPLACE TEMP VIEW report_rows AS {rows}")
         parameters = dict(definition.parameters)
         aggregates = ["count(*)"]
         for figure in definition.figures:

@@ -22,7 +22,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,9 @@ limit counts address space, and allocators keep address space that they have fre
 twice as much as it uses."""
 _OOM_SCORE = 800
 """The child's `oom_score_adj`, -1,000 to 1,000: the kernel's OOM killer prefers processes with a higher score."""
-_ORDERED_ROWS = 200_000
-"""A result of at most this many estimated rows is written in the order of its first table, ordered or not."""
+_SMALL_ROWS = 200_000
+"""A result of at most this many estimated rows is written in the order of its first table, ordered or not; a work of at
+most so many has one engine for all its statements."""
 
 _WIDE = 200
 """A statement with more columns than this is planned without the optimizers whose time grows with the square of the
@@ -131,6 +132,7 @@ class _JobRunner:
     ) -> None:
         self._work = work
         self._unused_connection = connection
+        self._shared_engine: DuckDBConnection | None = None
         self._report = report
         self._files = OutputFiles(work)
         self._formats = {output.format: find_format(output.format) for output in work.outputs}
@@ -322,17 +324,30 @@ class _JobRunner:
         def on_percent(percent: float) -> None:
             self._progress.update(percent / 100, round(expected * min(percent, 100.0) / 100))
 
-        small = 0 < expected <= _ORDERED_ROWS
+        small = 0 < expected <= _SMALL_ROWS
         with self._engine() as engine:
             return engine.copy(statement, parameters, ordered or small, small, row_digest, columns > _WIDE, on_percent)
 
     def _engine(self) -> AbstractContextManager[DuckDBConnection]:
-        """Open an engine for one statement. Each gets a new one, because an engine keeps memory that the next would
-        need."""
+        """Open an engine for one statement.
+
+        Each statement of a large work gets a new one, because an engine keeps memory that the next would need. Those of
+        a small work share one: opening it would take most of their time.
+        """
+        if self._shared_engine is not None:
+            return nullcontext(self._shared_engine)
         work = self._work
         connection, self._unused_connection = self._unused_connection, None
+        small = 0 < sum(part.expected_rows for part in work.parts) <= _SMALL_ROWS
         only_one = len(work.parts) == 1 and not work.parts[0].extract
-        return open_duckdb(work.tables, work.memory, work.threads, Path(work.spill), connection, close=not only_one)
+        engine = open_duckdb(
+            work.tables, work.memory, work.threads, Path(work.spill), connection, close=not (small or only_one)
+        )
+        if not small:
+            return engine
+        # never closed: the process exits next
+        self._shared_engine = ExitStack().enter_context(engine)
+        return nullcontext(self._shared_engine)
 
 
 _engines_at_work: list[RemoteEngine] = []
