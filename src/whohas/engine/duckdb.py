@@ -198,8 +198,8 @@ class DuckDBConnection:
         """Compute the summary of a part of a run.
 
         Args:
-            rows: a query that gives the rows, such as a scan of the extract. It is executed once for all key figures
-                and once for each breakdown.
+            rows: a query that gives the rows, such as a scan of the extract. It is executed once for all key figures,
+                once for their groups, and once for each breakdown.
             definition: the key figures and breakdowns.
             part: the name of the part; empty where there is no zip.
 
@@ -207,6 +207,12 @@ class DuckDBConnection:
             duckdb.Error: an aggregate failed.
         """
         self._connection.execute(f"CREATE OR REPLACE TEMP VIEW report_rows AS {rows}")
+        if definition.groups:
+            columns = ", ".join(map(quote_identifier, definition.groups))
+            # a table, because several figures read it
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE report_groups AS SELECT DISTINCT {columns} FROM report_rows"
+            )
         parameters = dict(definition.parameters)
         aggregates = ["count(*)"]
         for figure in definition.figures:

@@ -80,11 +80,14 @@ class SummaryDefinition:
         figures: the key figures.
         breakdowns: the breakdowns.
         parameters: the values of the named parameters in their SQL (`$now`).
+        groups: the column by which rows are grouped, then columns with one value in all rows of a group. If there are
+            any, figures can read the table `report_groups`, which has a row for each group.
     """
 
     figures: tuple[KeyFigure, ...] = ()
     breakdowns: tuple[Breakdown, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    groups: tuple[str, ...] = ()
 
     def restricted_to(self, columns: Sequence[str]) -> SummaryDefinition:
         """Return the figures and breakdowns that can be computed from rows that have only these columns."""
@@ -93,6 +96,7 @@ class SummaryDefinition:
             tuple(figure for figure in self.figures if available.issuperset(figure.columns)),
             tuple(breakdown for breakdown in self.breakdowns if available.issuperset(breakdown.columns)),
             self.parameters,
+            tuple(filter(available.__contains__, self.groups)) if available.issuperset(self.groups[:1]) else (),
         )
 
     def with_parameters(self, parameters: Mapping[str, Any]) -> SummaryDefinition:
@@ -104,7 +108,7 @@ class SummaryDefinition:
         figures = tuple(figure for figure in self.figures if _named(figure.sql, figure.of) <= set(parameters))
         breakdowns = tuple(breakdown for breakdown in self.breakdowns if _named(breakdown.sql) <= set(parameters))
         names = _named(*(text for figure in figures for text in (figure.sql, figure.of)), *(b.sql for b in breakdowns))
-        return SummaryDefinition(figures, breakdowns, {name: parameters[name] for name in sorted(names)})
+        return SummaryDefinition(figures, breakdowns, {name: parameters[name] for name in sorted(names)}, self.groups)
 
     def to_json(self) -> dict[str, Any]:
         """Return the definition as a JSON object."""
@@ -112,6 +116,7 @@ class SummaryDefinition:
             "figures": [field_values(figure) for figure in self.figures],
             "breakdowns": [field_values(breakdown) for breakdown in self.breakdowns],
             "parameters": dict(self.parameters),
+            "groups": list(self.groups),
         }
 
     @staticmethod
@@ -121,6 +126,7 @@ class SummaryDefinition:
             tuple(KeyFigure(**_as_tuples(figure)) for figure in document["figures"]),
             tuple(Breakdown(**_as_tuples(breakdown)) for breakdown in document["breakdowns"]),
             document["parameters"],
+            tuple(document.get("groups", ())),  # runs of earlier versions have none
         )
 
 

@@ -114,23 +114,27 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     )
 
 
-def identity_figures(count: str) -> tuple[KeyFigure, ...]:
+def identity_figures(source: str = "") -> tuple[KeyFigure, ...]:
     """Return the figures of reports on identities.
 
     Args:
-        count: the aggregate that counts the identities among the rows, such as `count(*)`; a FILTER is appended to it.
+        source: `report_groups` if an identity may have several rows; empty if each row is an identity.
     """
+
+    def count(filtered: str = "") -> str:
+        return f"(SELECT count(*){filtered} FROM {source})" if source else f"count(*){filtered}"
+
     shares = (
         ("correlated", "Correlated identities", "Identities with an account on an authoritative source.", "correlated"),
         ("withoutManager", "Without a manager", "Identities without a manager.", "nullif(manager, '') IS NULL"),
         ("withoutAccounts", "Without accounts", "Identities that have no account.", '"accountCount" = 0'),
     )
     columns = {"correlated": "correlated", "withoutManager": "manager", "withoutAccounts": "accountCount"}
-    needs_id = () if count == "count(*)" else ("id",)
+    needs_id = ("id",) if source else ()
     return (
-        KeyFigure("identities", "Identities", "The identities of the report.", count, needs_id),
+        KeyFigure("identities", "Identities", "The identities of the report.", count(), needs_id),
         *(
-            KeyFigure(name, label, doc, f"{count} FILTER (WHERE {condition})", (*needs_id, columns[name]), count)
+            KeyFigure(name, label, doc, count(f" FILTER (WHERE {condition})"), (*needs_id, columns[name]), count())
             for name, label, doc, condition in shares
         ),
     )
@@ -150,7 +154,7 @@ _BY_ACCOUNTS = Breakdown(
 
 _SUMMARY = SummaryDefinition(
     (
-        *identity_figures("count(*)"),
+        *identity_figures(),
         share(
             "managers",
             "Managers",

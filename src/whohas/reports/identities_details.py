@@ -113,14 +113,13 @@ def _plan(request: ReportRequest, catalogue: Catalog) -> Plan:
     )
 
 
-_IDENTITIES = "count(DISTINCT id)"
 _ACCOUNTS = 'count("account.id")'
 
 
 _SUMMARY = SummaryDefinition(
     (
-        *identity_figures(_IDENTITIES),
-        filtered_out_figure(_IDENTITIES, "id"),
+        *identity_figures("report_groups"),
+        filtered_out_figure("(SELECT count(*) FROM report_groups)", "id"),
         KeyFigure("accounts", "Accounts", "The accounts of these identities.", _ACCOUNTS, ("account.id",)),
         *(replace(figure, columns=(*figure.columns, "account.id")) for figure in account_figures("account.")),
     ),
@@ -135,6 +134,7 @@ _SUMMARY = SummaryDefinition(
             ("id", "account.entitlements"),
         ),
     ),
+    groups=("id", "correlated", "manager", "accountCount"),
 )
 
 
