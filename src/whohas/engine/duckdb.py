@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 from duckdb.func import PythonUDFType
@@ -19,6 +19,7 @@ from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 from whohas.engine.summary import FigureValue, RowsSummary, SummaryDefinition, breakdown_value
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pyarrow as pa
 
 ENGINE_VERSION = f"DuckDB {duckdb.__version__}"
@@ -55,13 +56,15 @@ class RowDigest:
         """Add the hashes of a batch of rows; called from any of DuckDB's threads. Return true for each row."""
         import numpy as np
 
-        values = hashes.to_numpy()
-        # Summed by halves of 32 bits: a sum of 64-bit numbers could overflow.
-        low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
-        with self._lock:
-            self.rows += len(values)
-            self.sum += low + (high << 32)
-        return _trues(len(values))
+        for chunk in hashes.chunks:
+            # not `to_numpy`, nor `pa.repeat` below: both import pandas where that is installed, which takes 35 MB
+            values = cast("npt.NDArray[np.uint64]", np.from_dlpack(chunk))
+            # Summed by halves of 32 bits: a sum of 64-bit numbers could overflow.
+            low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
+            with self._lock:
+                self.rows += len(values)
+                self.sum += low + (high << 32)
+        return _trues(len(hashes))
 
 
 _SQUARE = ("common_subexpressions",)
@@ -81,7 +84,7 @@ def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
 def _trues(count: int) -> pa.Array:
     import pyarrow as pa
 
-    return pa.repeat(True, count)
+    return pa.Array.from_buffers(pa.bool_(), count, [None, pa.py_buffer(b"\xff" * ((count + 7) // 8))])
 
 
 def with_row_hashes(sql: str, columns: Sequence[ResultColumn]) -> str:

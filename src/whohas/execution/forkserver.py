@@ -29,6 +29,7 @@ import structlog
 
 from whohas.execution import child
 from whohas.file_modes import restrict_process
+from whohas.library_pages import release_library_pages
 from whohas.logs import configure_logs
 
 log = structlog.get_logger("whohas.child")
@@ -42,6 +43,7 @@ def main() -> NoReturn:
     restrict_process()
     configure_logs("warning")
     connection = child.preload()
+    release_library_pages()
     requests = socket.socket(fileno=0)
     running: _Running = {}
     events = select.poll()
