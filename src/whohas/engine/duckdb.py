@@ -72,11 +72,24 @@ _SQUARE = ("common_subexpressions",)
 of a CSV."""
 
 
-def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """Execute a `with_row_hashes` statement, which takes longer the first time, on a connection from
-    `connect_unlimited`."""
+def warm_up(connection: duckdb.DuckDBPyConnection, threads: int = 1) -> None:
+    """Write a row to `/dev/null` as a report is written to a CSV file, on a connection from `connect_unlimited`.
+
+    The first such statement of a process imports modules. The first after a fork copies memory that was shared, and
+    takes about 7 ms longer than the second.
+
+    Args:
+        threads: the engine's threads; 1 where the process will be forked.
+    """
+    rows = with_row_hashes(
+        "SELECT a.name, ['b'], TIMESTAMPTZ '2000-01-01', b.name FROM (VALUES ('a')) AS a(name) "
+        "LEFT JOIN (VALUES ('a')) AS b(name) ON a.name = b.name WHERE a.name = $name",
+        [ResultColumn(name, "text") for name in ("one", "two", "three", "four")],
+    )
+    cells = "c1, array_to_string(c2, ';'), strftime(make_timestamp(epoch_us(c3)), '%Y'), c4"
     RowDigest().register_on(connection)
-    connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
+    connection.execute(f"SET threads = {threads}")
+    connection.execute(f"COPY (SELECT {cells} FROM ({rows})) TO '/dev/null' (FORMAT csv)", {"name": "a"}).fetchall()
     connection.remove_function(_NOTED)
 
 
