@@ -37,8 +37,8 @@ def test_a_child_loads_the_engine_and_nothing_else_heavy() -> None:
     assert HEAVY.intersection(loaded) <= {"duckdb", "numpy"}
 
 
-def test_the_fork_server_loads_neither_settings_nor_database() -> None:
-    code = "import sys; from whohas.execution import child; child.preload(); print({'pydantic', 'sqlalchemy'} & {*sys.modules})"
+def test_the_fork_server_loads_only_what_children_need() -> None:
+    code = "import sys; from whohas.execution import child; child.preload(); print({'pydantic', 'sqlalchemy', 'pandas'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 

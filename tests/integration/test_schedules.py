@@ -18,7 +18,7 @@ from support import Server, serving, whohas
 from whohas.db.engine import create_engine
 from whohas.runs.models import Run
 from whohas.runs.repository import now
-from whohas.runs.service import Runs
+from whohas.runs.service import PlannedRun, Runs
 from whohas.runs.tables import run
 from whohas.schedules.service import schedule
 from whohas.services import Services, open_services
@@ -145,6 +145,25 @@ def test_a_start_that_fails_midway_leaves_its_time_due(services: Services) -> No
     assert runs_of(services) == []
     assert services.schedules.start_due() == 1
     assert len(runs_of(services)) == 1
+
+
+def test_a_schedule_changed_while_it_is_planned_runs_as_changed(services: Services) -> None:
+    add(services)
+    make_due(services.database)
+    new = {"selectedFormats": ["NDJSON"]}
+
+    class Slow(Runs):
+        def plan(self, *given: Any) -> PlannedRun:
+            planned = super().plan(*given)
+            services.schedules.change("all", {"arguments": new})
+            return planned
+
+    parts = {name: getattr(services.runs, name) for name in services.runs.__dataclass_fields__}
+    slow = services.schedules.__class__(services.database, Slow(**parts))
+    assert slow.start_due() == 0
+    assert runs_of(services) == []
+    assert services.schedules.start_due() == 1
+    assert services.runs.get(services.schedules.get("all").last_run or "").formats == ("ndjson",)
 
 
 def test_after_an_outage_the_server_starts_what_was_missed(own_home: Path) -> None:

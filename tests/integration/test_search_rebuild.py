@@ -114,6 +114,13 @@ def test_any_number_of_threads_gives_the_same_bytes(request: pytest.FixtureReque
     assert len(made[0]) == len(list(index._elements())) + 2, "a table an element, the access items, and index.json"
 
 
+def test_progress_rises_to_its_total(acme: Snapshot, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    write_index(acme, tmp_path, on_progress=lambda done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert {of for _, of in told} == {told[-1][0]}
+
+
 def many_holders(root: Path, count: int) -> Snapshot:
     """A warehouse with many wide accounts, which a thousand identities hold in no order."""
     (file,) = many_accounts(root, count).files(ACCOUNTS)

@@ -25,6 +25,7 @@ from whohas.cli.installation import read_server_settings
 from whohas.cli.options import Connection, on_this_machine
 from whohas.cli.waiting import StopRequest, started_with_database
 from whohas.errors import Conflict, InvalidArguments, Unavailable
+from whohas.library_pages import release_library_pages
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -96,6 +97,7 @@ def serve(
                 app, server = stack.enter_context(started_with_database(settings, begin, stopped, on_wait))
             gc.freeze()  # exclude loaded modules from later collections, which would delay requests
             gc.enable()
+            release_library_pages()
             sys.setswitchinterval(THREAD_SWITCH_SECONDS)
 
             def stop(_signal: int, _frame: object) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from whohas.cli.installation import read_server_settings
 from whohas.cli.options import Connection, on_this_machine
 from whohas.cli.waiting import StopRequest, started_with_database
+from whohas.library_pages import release_library_pages
 
 if TYPE_CHECKING:
     from whohas.services import Services
@@ -41,4 +42,5 @@ def worker(connection: Connection) -> None:
             f"whohas works on {services.settings.home} (process {os.getpid()} of {socket.gethostname()})",
             flush=True,
         )
+        release_library_pages()
         stopped.wait()

@@ -89,8 +89,17 @@ def is_local(database: sa.Engine) -> bool:
 
 def insert_for(database: sa.Engine | sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """Return an INSERT in the dialect of the database; it has `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    return insert_in_dialect(database.dialect.name, table)
+
+
+def insert_in_dialect(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """Return what `insert_for` does, for statements that are built once for each dialect.
+
+    Args:
+        dialect: `sqlite` or `postgresql`.
+    """
     # import only the dialect in use: that of PostgreSQL takes 3 MB of memory
-    if database.dialect.name == "sqlite":
+    if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert
     else:
         from sqlalchemy.dialects.postgresql import insert

@@ -48,15 +48,16 @@ def read_state(
     return OutboxState(count, max(0.0, age))
 
 
-def claimable_keys(connection: sa.Connection, oldest: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+def claimable_keys(dialect: str, oldest: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
     """Return a query for the keys of rows to claim, to be used in the WHERE clause of an UPDATE that claims them.
 
     On PostgreSQL it locks the rows and skips those that another worker is claiming now (`FOR UPDATE SKIP LOCKED`).
 
     Args:
+        dialect: the dialect of the database, `sqlite` or `postgresql`.
         oldest: selects the keys of the rows in their order, with a LIMIT.
     """
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         return oldest  # SQLite has one writer at a time, so no other worker can claim the same rows
     # A CTE is evaluated once. A plain subquery with FOR UPDATE may be evaluated again for each row of the UPDATE;
     # each time it skips the rows that are locked by now, so that more rows than the LIMIT would be claimed.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 from duckdb.func import PythonUDFType
@@ -19,6 +19,7 @@ from whohas.engine.statement import FileLayout, ResultColumn, TableFiles
 from whohas.engine.summary import FigureValue, RowsSummary, SummaryDefinition, breakdown_value
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pyarrow as pa
 
 ENGINE_VERSION = f"DuckDB {duckdb.__version__}"
@@ -60,13 +61,15 @@ class RowDigest:
         """Add the hashes of a batch of rows; called from any of DuckDB's threads. Return true for each row."""
         import numpy as np
 
-        values = hashes.to_numpy()
-        # Summed by halves of 32 bits: a sum of 64-bit numbers could overflow.
-        low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
-        with self._lock:
-            self.rows += len(values)
-            self.sum += low + (high << 32)
-        return _trues(len(values))
+        for chunk in hashes.chunks:
+            # not `to_numpy`, nor `pa.repeat` below: both import pandas where that is installed, which takes 35 MB
+            values = cast("npt.NDArray[np.uint64]", np.from_dlpack(chunk))
+            # Summed by halves of 32 bits: a sum of 64-bit numbers could overflow.
+            low, high = int((values & np.uint64(0xFFFFFFFF)).sum()), int((values >> np.uint64(32)).sum())
+            with self._lock:
+                self.rows += len(values)
+                self.sum += low + (high << 32)
+        return _trues(len(hashes))
 
 
 _SQUARE = ("common_subexpressions",)
@@ -74,11 +77,24 @@ _SQUARE = ("common_subexpressions",)
 of a CSV."""
 
 
-def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """Execute a `with_row_hashes` statement, which takes longer the first time, on a connection from
-    `connect_unlimited`."""
+def warm_up(connection: duckdb.DuckDBPyConnection, threads: int = 1) -> None:
+    """Write a row to `/dev/null` as a report is written to a CSV file, on a connection from `connect_unlimited`.
+
+    The first such statement of a process imports modules. The first after a fork copies memory that was shared, and
+    takes about 7 ms longer than the second.
+
+    Args:
+        threads: the engine's threads; 1 where the process will be forked.
+    """
+    rows = with_row_hashes(
+        "SELECT a.name, ['b'], TIMESTAMPTZ '2000-01-01', b.name FROM (VALUES ('a')) AS a(name) "
+        "LEFT JOIN (VALUES ('a')) AS b(name) ON a.name = b.name WHERE a.name = $name",
+        [ResultColumn(name, "text") for name in ("one", "two", "three", "four")],
+    )
+    cells = "c1, array_to_string(c2, ';'), strftime(make_timestamp(epoch_us(c3)), '%Y'), c4"
     RowDigest().register_on(connection)
-    connection.execute(with_row_hashes("SELECT 1", (ResultColumn("n", "integer"),))).fetchall()
+    connection.execute(f"SET threads = {threads}")
+    connection.execute(f"COPY (SELECT {cells} FROM ({rows})) TO '/dev/null' (FORMAT csv)", {"name": "a"}).fetchall()
     RowDigest.remove_from(connection)
 
 
@@ -86,7 +102,7 @@ def warm_up(connection: duckdb.DuckDBPyConnection) -> None:
 def _trues(count: int) -> pa.Array:
     import pyarrow as pa
 
-    return pa.repeat(True, count)
+    return pa.Array.from_buffers(pa.bool_(), count, [None, pa.py_buffer(b"\xff" * ((count + 7) // 8))])
 
 
 def with_row_hashes(sql: str, columns: Sequence[ResultColumn]) -> str:

@@ -4,8 +4,8 @@ Started by `processes.ForkServer` as `python -m whohas.execution.forkserver`. It
 single thread, so forking is safe, a child starts within a few milliseconds, and all children share the memory of the
 loaded modules.
 
-Protocol: standard input is a SOCK_SEQPACKET socket. Each request is one byte with three descriptors: the child's stdin,
-its stdout, and a status socket. The status socket gets
+Protocol: standard input is a SOCK_SEQPACKET socket. Each request is one byte, `FORK` or `FORK_AHEAD`, with three
+descriptors: the child's stdin, its stdout, and a status socket. The status socket gets
 
 1. the child's process id as decimal text, with a pidfd; or the negative `errno` where the fork failed;
 2. once the child has ended, its exit code as decimal text, negative for a signal (as in `subprocess`).
@@ -21,14 +21,19 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import NoReturn
 
 import duckdb
 import structlog
 
+from whohas.engine.duckdb import warm_up
 from whohas.execution import child
+from whohas.execution.protocol import FORK_AHEAD
 from whohas.file_modes import restrict_process
+from whohas.library_pages import release_library_pages
 from whohas.logs import configure_logs
 
 log = structlog.get_logger("whohas.child")
@@ -42,6 +47,7 @@ def main() -> NoReturn:
     restrict_process()
     configure_logs("warning")
     connection = child.preload()
+    release_library_pages()
     requests = socket.socket(fileno=0)
     running: _Running = {}
     events = select.poll()
@@ -57,26 +63,20 @@ def main() -> NoReturn:
                 os._exit(0)  # an ordinary exit would make libraries report the objects frozen by `gc.freeze` as leaks
             stdin, stdout, status = descriptors
             with suppress(OSError):  # the worker has ended, or has been sent the errno of the failed fork
-                process = _fork(requests, running, (stdin, stdout), socket.socket(fileno=status), connection)
+                start = partial(_run_child, stdin, stdout, connection, ahead=message == FORK_AHEAD)
+                process = _fork(requests, running, socket.socket(fileno=status), start)
                 events.register(process, select.POLLIN)
             os.close(stdin)
             os.close(stdout)
 
 
-def _fork(
-    requests: socket.socket,
-    running: _Running,
-    pipes: tuple[int, int],
-    status: socket.socket,
-    connection: duckdb.DuckDBPyConnection,
-) -> int:
+def _fork(requests: socket.socket, running: _Running, status: socket.socket, start: Callable[[], NoReturn]) -> int:
     """Fork a child, add it to `running`, send its process id to the status socket, and return its pidfd.
 
     In the child this does not return: the child carries out its work and exits.
 
     Args:
-        pipes: the child's standard input and output.
-        connection: the engine's connection that the child inherits.
+        start: called in the child.
 
     Raises:
         OSError: the fork failed; the status socket has got the negative errno.
@@ -94,7 +94,7 @@ def _fork(
         for descriptor, (_, other) in running.items():
             os.close(descriptor)
             other.close()
-        _run_child(*pipes, connection)
+        start()
     process = os.pidfd_open(pid)
     running[process] = pid, status
     with suppress(OSError):
@@ -102,12 +102,14 @@ def _fork(
     return process
 
 
-def _run_child(stdin: int, stdout: int, connection: duckdb.DuckDBPyConnection) -> NoReturn:
+def _run_child(stdin: int, stdout: int, connection: duckdb.DuckDBPyConnection, *, ahead: bool) -> NoReturn:
     try:
         os.dup2(stdin, 0)
         os.dup2(stdout, 1)
         os.close(stdin)
         os.close(stdout)
+        if ahead:
+            warm_up(connection, threads=2)
         child.main(connection)
     except BaseException:
         log.exception("internal fault")

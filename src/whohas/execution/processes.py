@@ -24,7 +24,7 @@ from whohas import timeouts
 from whohas.engine.summary import RowsSummary
 from whohas.errors import WhohasError
 from whohas.execution.memory import MemoryWatch
-from whohas.execution.protocol import EXIT_WORKER_GONE, Work
+from whohas.execution.protocol import EXIT_WORKER_GONE, FORK, FORK_AHEAD, Work
 from whohas.logs import is_logging, log_output
 from whohas.runs.models import Message, MessageLevel
 from whohas.runs.plans import RowsDigest
@@ -198,11 +198,11 @@ class ForkServer:
             return _fork(self._started(instead_of=requests))
 
     def fork_if_started(self) -> Child | None:
-        """Fork a child; return None where the fork server is not running or the fork fails."""
+        """Fork a spare child, which warms up; return None where the fork server is not running or the fork fails."""
         with self._lock:
             requests = self._requests
         try:
-            return None if requests is None else _fork(requests)
+            return None if requests is None else _fork(requests, FORK_AHEAD)
         except OSError:
             return None  # `fork` reports the reason when a child is needed
 
@@ -249,7 +249,7 @@ class ForkServer:
         self._requests = self._process = None
 
 
-def _fork(requests: socket.socket) -> Child:
+def _fork(requests: socket.socket, request: bytes = FORK) -> Child:
     """Ask the fork server for a child, and return it once it is forked; see `forkserver` for the protocol."""
     child_stdin, stdin_end = os.pipe()
     stdout_end, child_stdout = os.pipe()
@@ -257,7 +257,7 @@ def _fork(requests: socket.socket) -> Child:
     stdin, stdout = os.fdopen(stdin_end, "wb"), os.fdopen(stdout_end, "rb")
     try:
         try:
-            socket.send_fds(requests, [b"f"], [child_stdin, child_stdout, child_status.fileno()])
+            socket.send_fds(requests, [request], [child_stdin, child_stdout, child_status.fileno()])
         finally:
             os.close(child_stdin)
             os.close(child_stdout)

@@ -1,4 +1,4 @@
-"""The message that a worker sends to the child process of a run: a `Work`, as one line of JSON."""
+"""What a worker sends: requests to the fork server, and to the child process of a run a `Work`, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from whohas.engine.summary import EMPTY_SUMMARY, SummaryDefinition
 from whohas.formats.base import ReportMetadata, WriteOptions
 from whohas.json_values import encode_dataclass
 
+FORK = b"f"
+"""The request to the fork server for a child whose work follows at once."""
+FORK_AHEAD = b"a"
+"""The request for a spare child, whose work follows later: it warms up in the meantime."""
 EXIT_WORKER_GONE = 75
 """The exit code of a child process whose worker has ended or has sent no heartbeat for too long."""
 

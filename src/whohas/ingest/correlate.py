@@ -22,8 +22,8 @@ from whohas.warehouse.schema import ACCOUNTS, IDENTITIES, TEXT
 class IdentityIndex:
     """An index on disk from the value that a rule compares to the identity's id.
 
-    The values are sorted by a 64-bit hash. A lookup is a binary search by hash and a comparison of the value itself; a
-    value whose hash collides with that of another value may not be found.
+    The values are sorted by a 64-bit hash. A lookup is a binary search by hash, and a comparison of the value itself
+    with each value of that hash, nearly always one.
 
     Args:
         connection: DuckDB.
@@ -60,6 +60,9 @@ class IdentityIndex:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
         self._hashes = table.column("h").to_numpy()
         self._keys, self._ids = table.column("key"), table.column("id")
+        self._most_of_a_hash = 1
+        while np.any(self._hashes[self._most_of_a_hash :] == self._hashes[: -self._most_of_a_hash]):
+            self._most_of_a_hash += 1
         self.ambiguous = 0
 
     def find_ids(self, values: pa.Array) -> pa.Array:
@@ -72,10 +75,12 @@ class IdentityIndex:
         lookups = self._connection.sql(f"SELECT hash({key}) AS h, {key} AS key FROM looked_up").to_arrow_table()
         if not len(self._hashes):
             return pa.nulls(len(values), TEXT)
-        positions = np.searchsorted(self._hashes, lookups.column("h").to_numpy())
-        positions = pa.array(np.minimum(positions, len(self._hashes) - 1))
-        same = pc.equal(self._keys.take(positions), lookups.column("key")).fill_null(False)
-        found = pc.if_else(same, self._ids.take(positions), pa.scalar(None, TEXT))
+        first = np.searchsorted(self._hashes, lookups.column("h").to_numpy())
+        found = pa.chunked_array([pa.nulls(len(values), TEXT)])
+        for further in range(self._most_of_a_hash):
+            positions = pa.array(np.minimum(first + further, len(self._hashes) - 1))
+            same = pc.equal(self._keys.take(positions), lookups.column("key")).fill_null(False)
+            found = pc.if_else(same, self._ids.take(positions), found)
         ambiguous = pc.equal(found, "").fill_null(False)
         self.ambiguous += pc.sum(ambiguous).as_py() or 0
         return as_array(pc.if_else(ambiguous, pa.scalar(None, TEXT), found))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from whohas.db.engine import insert_for, metadata
+from whohas.db.engine import insert_in_dialect, metadata
 
 phase_total = sa.Table(
     "phase_total",
@@ -47,15 +48,21 @@ def add_phases(connection: sa.Connection, report_type: str, phases: Sequence[Map
     """
     # rows are locked in one order, so that two runs that end at the same time cannot deadlock
     for phase in sorted(phases, key=lambda facts: facts["phase"]):
-        insert = insert_for(connection, phase_total).values(
-            report_type=report_type,
-            phase=phase["phase"],
-            count=1,
-            seconds=phase["ended"] - phase["began"],
-            rows=phase["rows"],
-        )
-        added = {name: phase_total.c[name] + insert.excluded[name] for name in ("count", "seconds", "rows")}
-        connection.execute(insert.on_conflict_do_update(index_elements=["report_type", "phase"], set_=added))
+        values = {
+            "report_type": report_type,
+            "phase": phase["phase"],
+            "count": 1,
+            "seconds": phase["ended"] - phase["began"],
+            "rows": phase["rows"],
+        }
+        connection.execute(_add(connection.dialect.name), values)
+
+
+@cache
+def _add(dialect: str) -> sa.Insert:
+    insert = insert_in_dialect(dialect, phase_total)
+    added = {name: phase_total.c[name] + insert.excluded[name] for name in ("count", "seconds", "rows")}
+    return insert.on_conflict_do_update(index_elements=["report_type", "phase"], set_=added)
 
 
 def read_totals(connection: sa.Connection) -> list[PhaseTotal]:

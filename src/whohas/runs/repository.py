@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ import sqlalchemy as sa
 from whohas import audit
 from whohas.audit.events import SYSTEM
 from whohas.db import locks
-from whohas.db.engine import UTCDateTime, insert_for
+from whohas.db.engine import UTCDateTime, insert_in_dialect
 from whohas.db.outbox import claimable_keys
 from whohas.engine.summary import RowsSummary
 from whohas.runs import audit_events, phase_totals, webhook_messages
@@ -37,6 +38,27 @@ _HELD = (RunState.RUNNING.value, RunState.CANCELLING.value)
 _HOLDS_KEY = sa.and_(run.c.single_flight.is_(True), ACTIVE_RUNS)
 _FREE = ~sa.exists().where(hold.c.run_id == run.c.id)
 
+# statements that each run executes are built once, because building one takes longer than executing it on SQLite
+_ON_ATTEMPT = (
+    run.c.id == sa.bindparam("its_id"),
+    run.c.attempt == sa.bindparam("its_attempt"),
+    run.c.executor == sa.bindparam("its_executor"),
+    run.c.state == RunState.RUNNING.value,
+)
+_RUNNING = sa.update(run).where(*_ON_ATTEMPT)
+_IS_RUNNING = sa.select(run.c.id).where(*_ON_ATTEMPT)
+_ACTIVE_BY_KEY = sa.select(run).where(run.c.key == sa.bindparam("wanted"), _HOLDS_KEY)
+_ACTIVE_AND_QUEUED = sa.select(
+    sa.select(sa.func.count()).where(ACTIVE_RUNS, run.c.launcher == sa.bindparam("started_by")).scalar_subquery(),
+    sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value).scalar_subquery(),
+)
+_RECORD = (
+    sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest, run_plan.c.summary)
+    .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
+    .where(run.c.id == sa.bindparam("run_id"))
+)
+_PLAN_OF_RUN = sa.update(run_plan).where(run_plan.c.run == sa.bindparam("its_run"))
+_SWITCH = sa.select(report_switch.c.report_type).where(report_switch.c.report_type == sa.bindparam("wanted"))
 _BY_ID = sa.select(run).where(run.c.id == sa.bindparam("run_id"))
 _BY_ID_WITH_SWITCH = _BY_ID.add_columns(
     sa.exists().where(report_switch.c.report_type == run.c.report_type).correlate(run).label("off")
@@ -55,7 +77,7 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         single_flight: whether at most one run with this key may be active. A run that was itself inserted with
             `single_flight` blocks its key while it is active.
     """
-    values = {
+    values: dict[str, Any] = {
         **{name: getattr(new, name) for name in _FIELDS},
         "single_flight": single_flight,
         "statement": "",
@@ -65,29 +87,32 @@ def insert(connection: sa.Connection, new: Run, single_flight: bool) -> bool:
         "messages": _messages(new.messages),
         "artefacts": [],
     }
-    statement = insert_for(connection, run).values(values)
-    guarded = statement.on_conflict_do_nothing(index_elements=[run.c.key], index_where=BLOCKS_KEY)
-    # RETURNING, because PostgreSQL's driver gives no count of rows for an insert
-    if connection.execute(guarded.returning(run.c.id)).first() is None:
+    if connection.execute(_insert_run(connection.dialect.name), values).first() is None:
         return False
     _notify(connection)
     return True
 
 
+@cache
+def _insert_run(dialect: str) -> sa.Executable:
+    insert = insert_in_dialect(dialect, run)
+    # RETURNING, because PostgreSQL's driver gives no count of rows for an insert
+    return insert.on_conflict_do_nothing(index_elements=[run.c.key], index_where=BLOCKS_KEY).returning(run.c.id)
+
+
 def insert_plan(connection: sa.Connection, run_id: str, plan: RunPlan) -> None:
     """Store the plan of a run, unless it has one."""
-    new = insert_for(connection, run_plan).values(run=run_id, plan=plan.to_json())
-    connection.execute(new.on_conflict_do_nothing(index_elements=[run_plan.c.run]))
+    connection.execute(_insert_plan(connection.dialect.name), {"run": run_id, "plan": plan.to_json()})
+
+
+@cache
+def _insert_plan(dialect: str) -> sa.Insert:
+    return insert_in_dialect(dialect, run_plan).on_conflict_do_nothing(index_elements=[run_plan.c.run]).inline()
 
 
 def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
     """Return the stored plan, digest, SQL and summary of a run; an empty record where there is no such run."""
-    query = (
-        sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest, run_plan.c.summary)
-        .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
-        .where(run.c.id == run_id)
-    )
-    row = connection.execute(query).first()
+    row = connection.execute(_RECORD, {"run_id": run_id}).first()
     if row is None:
         return RowsRecord()
     return RowsRecord(
@@ -100,13 +125,12 @@ def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
 
 def set_summary(connection: sa.Connection, run_id: str, summary: Sequence[RowsSummary]) -> None:
     """Store the summary of each part of a run; without effect on a run that was stored without a plan."""
-    documents = [part.to_json() for part in summary]
-    connection.execute(sa.update(run_plan).where(run_plan.c.run == run_id).values(summary=documents))
+    connection.execute(_PLAN_OF_RUN, {"its_run": run_id, "summary": [part.to_json() for part in summary]})
 
 
 def get_active(connection: sa.Connection, key: str) -> Run | None:
     """Return the active run with a key that blocks others with the same key, or None."""
-    return _first_run(connection.execute(sa.select(run).where(run.c.key == key, _HOLDS_KEY)))
+    return _first_run(connection.execute(_ACTIVE_BY_KEY, {"wanted": key}))
 
 
 def get(connection: sa.Connection, run_id: str, *seen: sa.ColumnElement[bool]) -> Run | None:
@@ -129,8 +153,7 @@ def get_with_switch(connection: sa.Connection, run_id: str, *seen: sa.ColumnElem
 
 def is_running(connection: sa.Connection, claimed: Run) -> bool:
     """Return whether a run is still running on this attempt. Supervisors call this ten times a second for each run."""
-    query = sa.select(run.c.id).where(*_attempt(claimed), run.c.state == RunState.RUNNING.value)
-    return connection.execute(query).first() is not None
+    return connection.execute(_IS_RUNNING, _attempt_values(claimed)).first() is not None
 
 
 def ended_since(connection: sa.Connection, since: datetime) -> list[Run]:
@@ -297,9 +320,7 @@ def count_active_and_queued(connection: sa.Connection, launcher: str) -> tuple[i
     together.
     """
     locks.lock_transaction(connection, locks.launcher_lock(launcher))
-    active = sa.select(sa.func.count()).where(run.c.state.in_(_ACTIVE), run.c.launcher == launcher).scalar_subquery()
-    queued = sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value).scalar_subquery()
-    row = connection.execute(sa.select(active, queued)).one()
+    row = connection.execute(_ACTIVE_AND_QUEUED, {"started_by": launcher}).one()
     return row[0], row[1]
 
 
@@ -316,27 +337,36 @@ def claim(
         over: only runs larger than this are claimed; see `Run.size`.
         up_to: the largest size of a run; None for no limit.
     """
-    oldest = sa.select(run.c.id).where(IS_QUEUED, run.c.size > over).order_by(run.c.created, run.c.id).limit(most)
-    if up_to is not None:
-        oldest = oldest.where(run.c.size <= up_to)
+    oldest, claim_oldest = _claim_statements(connection.dialect.name, up_to is not None)
+    values = {"most": most, "over": over, "up_to": up_to}
     # usually nothing is queued: then SQLite's write lock, which there is one of, is not requested
-    if connection.dialect.name == "sqlite" and connection.execute(oldest.limit(1)).first() is None:
+    if connection.dialect.name == "sqlite" and connection.execute(oldest, values | {"most": 1}).first() is None:
         return []
-    statement = (
+    claimed = connection.execute(claim_oldest, values | {"worker": executor, "at": now()})
+    return sorted(_all_runs(claimed), key=lambda claimed: (claimed.created, claimed.id))
+
+
+@cache
+def _claim_statements(dialect: str, limited: bool) -> tuple[sa.Select[tuple[str]], sa.UpdateBase]:
+    """Return a query for the oldest queued runs, and the UPDATE that claims them; `limited`: up to a size."""
+    in_lane = run.c.size > sa.bindparam("over"), *((run.c.size <= sa.bindparam("up_to"),) if limited else ())
+    queue = sa.select(run.c.id).where(IS_QUEUED, *in_lane).order_by(run.c.created, run.c.id)
+    oldest = queue.limit(sa.bindparam("most"))
+    claim_oldest = (
         sa.update(run)
-        .where(run.c.id.in_(claimable_keys(connection, oldest)))
+        .where(run.c.id.in_(claimable_keys(dialect, oldest)))
         .values(
             state=RunState.RUNNING.value,
-            executor=executor,
+            executor=sa.bindparam("worker"),
             attempt=run.c.attempt + 1,
             progress="Starting",
             percent=0,
             rows=None,
-            launched=sa.func.coalesce(run.c.launched, sa.bindparam("at", now(), UTCDateTime)),
+            launched=sa.func.coalesce(run.c.launched, sa.bindparam("at", type_=UTCDateTime)),
         )
         .returning(*run.columns)
     )
-    return sorted(_all_runs(connection.execute(statement)), key=lambda claimed: (claimed.created, claimed.id))
+    return oldest, claim_oldest
 
 
 def hand_back(connection: sa.Connection, claimed: Run) -> bool:
@@ -345,10 +375,8 @@ def hand_back(connection: sa.Connection, claimed: Run) -> bool:
 
     The attempt is not counted as lost.
     """
-    statement = _update_running(claimed).values(
-        state=RunState.QUEUED.value, executor=None, progress="Queued", percent=0
-    )
-    if connection.execute(statement).rowcount != 1:
+    queued = {"state": RunState.QUEUED.value, "executor": None, "progress": "Queued", "percent": 0}
+    if not _update_running(connection, claimed, queued):
         return False
     _notify(connection)
     return True
@@ -372,7 +400,7 @@ def release(connection: sa.Connection, lost: HeldRun) -> RunState | None:
 
 def update_progress(connection: sa.Connection, claimed: Run, progress: str, percent: int, rows: int | None) -> None:
     """Update the progress of a run that is running on this attempt."""
-    connection.execute(_update_running(claimed).values(progress=progress, percent=percent, rows=rows))
+    _update_running(connection, claimed, {"progress": progress, "percent": percent, "rows": rows})
 
 
 def finish(
@@ -404,22 +432,20 @@ def finish(
         digest: the digest of the rows; None where none was computed.
         summary: the summary of each part; None where none was computed.
     """
-    done = connection.execute(
-        _update_running(claimed).values(
-            state=state.value,
-            progress=progress,
-            percent=100 if state in (RunState.SUCCEEDED, RunState.WARNED) else run.c.percent,
-            rows=rows,
-            launched=claimed.launched,
-            completed=max(now(), claimed.launched or claimed.created),  # the clock may have been set back
-            messages=_messages(messages),
-            artefacts=[asdict(a) for a in artefacts],
-        )
-    )
-    if done.rowcount == 1:
+    values = {
+        "state": state.value,
+        "progress": progress,
+        "rows": rows,
+        "launched": claimed.launched,
+        "completed": max(now(), claimed.launched or claimed.created),  # the clock may have been set back
+        "messages": _messages(messages),
+        "artefacts": [asdict(a) for a in artefacts],
+    }
+    if state is not RunState.FAILED:
+        values["percent"] = 100
+    if _update_running(connection, claimed, values):
         if digest is not None:
-            its_plan = run_plan.c.run == claimed.id
-            connection.execute(sa.update(run_plan).where(its_plan).values(digest=digest.to_json()))
+            connection.execute(_PLAN_OF_RUN, {"its_run": claimed.id, "digest": digest.to_json()})
         if summary is not None:
             set_summary(connection, claimed.id, summary)
         _write_end_events(connection, claimed.id)
@@ -471,8 +497,7 @@ def confirm_cancelled(connection: sa.Connection, claimed: Run) -> None:
 
 def is_report_disabled(connection: sa.Connection, report_type: str) -> bool:
     """Return whether a report is switched off."""
-    query = sa.select(report_switch.c.report_type).where(report_switch.c.report_type == report_type)
-    return connection.execute(query).first() is not None
+    return connection.execute(_SWITCH, {"wanted": report_type}).first() is not None
 
 
 def switch_report(connection: sa.Connection, report_type: str, off: bool) -> None:
@@ -504,8 +529,14 @@ def _attempt(claimed: Run) -> tuple[sa.ColumnElement[bool], ...]:
     return run.c.id == claimed.id, run.c.attempt == claimed.attempt, run.c.executor == claimed.executor
 
 
-def _update_running(claimed: Run) -> sa.Update:
-    return sa.update(run).where(*_attempt(claimed), run.c.state == RunState.RUNNING.value)
+def _attempt_values(claimed: Run) -> dict[str, Any]:
+    """Return the parameters of `_ON_ATTEMPT`."""
+    return {"its_id": claimed.id, "its_attempt": claimed.attempt, "its_executor": claimed.executor}
+
+
+def _update_running(connection: sa.Connection, claimed: Run, values: Mapping[str, Any]) -> bool:
+    """Update columns of a run that is running on this attempt, and return whether it is."""
+    return connection.execute(_RUNNING, {**_attempt_values(claimed), **values}).rowcount == 1
 
 
 def _cancel(connection: sa.Connection, wanted: sa.Update, by: audit.Actor | None = None) -> bool:

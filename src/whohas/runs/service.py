@@ -224,7 +224,7 @@ class Runs:
                 *plan.messages,
                 *incomplete_data_messages(plan, read_catalog(snapshot)),
                 *_unknown_arguments(report, requested),
-                *_older_snapshot(snapshot, self.warehouse),
+                *(_older_snapshot(snapshot, self.warehouse) if report.needs_search_index else ()),
             ),
             artefacts=(),
             size=_size(plan, read_catalog(snapshot), files.formats),

@@ -8,10 +8,12 @@ active already (single flight).
 
 from __future__ import annotations
 
+from functools import cache
+
 import sqlalchemy as sa
 
 from whohas.auth import Caller
-from whohas.db.engine import insert_for
+from whohas.db.engine import insert_in_dialect
 from whohas.errors import Forbidden
 from whohas.runs.models import Run
 from whohas.runs.tables import run, run_launch
@@ -54,8 +56,12 @@ def record_launch(connection: sa.Connection, launcher: str, run: Run) -> bool:
         Whether a record was added.
     """
     values = {"run": run.id, "launcher": launcher, "source": source_id(run)}
-    new = insert_for(connection, run_launch).values(values).on_conflict_do_nothing().returning(run_launch.c.run)
-    return connection.execute(new).first() is not None
+    return connection.execute(_insert_launch(connection.dialect.name), values).first() is not None
+
+
+@cache
+def _insert_launch(dialect: str) -> sa.Executable:
+    return insert_in_dialect(dialect, run_launch).on_conflict_do_nothing().returning(run_launch.c.run)
 
 
 def has_launched(connection: sa.Connection, launcher: str, run: Run) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -51,6 +52,11 @@ def insert_messages(connection: sa.Connection, run: sa.Table, run_id: str) -> No
     Args:
         run: the table of runs.
     """
+    connection.execute(_insert_messages(run), {"its_run": run_id})
+
+
+@cache
+def _insert_messages(run: sa.Table) -> sa.Insert:
     wanted = sa.select(
         webhook_table.c.id,
         run.c.id,
@@ -59,12 +65,12 @@ def insert_messages(connection: sa.Connection, run: sa.Table, run_id: str) -> No
         run.c.completed,
         sa.literal(""),
     ).where(
-        run.c.id == run_id,
+        run.c.id == sa.bindparam("its_run"),
         webhook_table.c.disabled == "",
         sa.or_(webhook_table.c.report_type.is_(None), webhook_table.c.report_type == run.c.report_type),
     )
     columns = ["hook_id", "run_id", "state", "attempts", "due", "answer"]
-    connection.execute(sa.insert(webhook_message_table).from_select(columns, wanted))
+    return sa.insert(webhook_message_table).from_select(columns, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,7 @@ def claim(connection: sa.Connection, at: datetime, until: datetime, most: int) -
     oldest = sa.select(_M.hook_id, _M.run_id).where(*_due(at)).order_by(_M.due).limit(most)
     claimed = (
         sa.update(webhook_message_table)
-        .where(_KEY.in_(claimable_keys(connection, oldest)))
+        .where(_KEY.in_(claimable_keys(connection.dialect.name, oldest)))
         .values(due=until, attempts=_M.attempts + 1)
         .returning(_M.hook_id, _M.run_id, _M.attempts)
     )

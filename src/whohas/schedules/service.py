@@ -402,7 +402,7 @@ def _event(type: audit.EventType, subject: Schedule, by: audit.Actor) -> audit.E
 
 
 def _claimed(connection: sa.Connection, due: Schedule, following: datetime, at: datetime, error: str) -> bool:
-    """Advance the next time of a due schedule to `following`. Return False, without a change, where another server has
+    """Advance the next time of a due schedule to `following`. Return False, and roll back, where another server has
     done so, or where the schedule was changed or paused since it was read."""
     unchanged = sa.update(schedule).where(
         schedule.c.id == due.id,
@@ -411,7 +411,12 @@ def _claimed(connection: sa.Connection, due: Schedule, following: datetime, at: 
         schedule.c.paused.is_(False),
     )
     values = {"next_at": following, "last_at": at, "last_error": error, "last_run": None}
-    return connection.execute(unchanged.values(values)).rowcount == 1
+    now_stored = connection.execute(unchanged.values(values).returning(*schedule.columns)).mappings().first()
+    # compared here, because PostgreSQL has no equality of JSON
+    if now_stored is None or _schedule(now_stored) != replace(due, **values):
+        connection.rollback()
+        return False
+    return True
 
 
 def _all(caller: Caller | None = None) -> sa.Select[Any]:

@@ -463,7 +463,7 @@ def write_index(
         folder: the folder.
         before: the folder and the index.json of an older index, from which unchanged files are hard-linked; None to
             build every file.
-        on_progress: called with the rows done and the total.
+        on_progress: called with the rows done and the total, in rows of the tables that the index is made from.
         resources: the memory and threads that the engine may use.
 
     Raises:
@@ -481,12 +481,13 @@ def write_index(
         "madeWith": asdict(versions),
         "elements": {},
     }
-    total = sum(sum(file.rows for file in snapshot.files(TABLES[e.source_tables[-1]])) for e in _elements())
+    total = sum(_source_rows(element, snapshot) for element in _elements())
     done = 0
     with IndexWriter.open(snapshot, folder, resources or IndexResources()) as indexing:
         for index in INDICES.values():
             for path, element in index.elements.items():
                 name = view_name(index, path)
+                share = _source_rows(element, snapshot)
                 tables = {table: snapshot.versions.get(table) for table in element.source_tables}
                 old = before[1]["elements"].get(name, {}) if before is not None else {}
                 if before is not None and old.get("versions") == tables:
@@ -496,11 +497,11 @@ def write_index(
                     record["elements"][name] = old
                 else:
                     rows, attributes = indexing.write_element(
-                        index, element, lambda n, at=done: on_progress(at + n, total)
+                        index, element, lambda n, at=done, most=share: on_progress(at + min(n, most), total)
                     )
                     attribute_records = [asdict(attribute) for attribute in attributes]
                     record["elements"][name] = {"versions": tables, "rows": rows, "attributes": attribute_records}
-                done += record["elements"][name]["rows"]
+                done += share
                 on_progress(done, total)
     shutil.rmtree(folder / "spill", ignore_errors=True)
     (folder / _RECORD).write_text(json.dumps(record, indent=1))
@@ -524,6 +525,11 @@ def _require_data(snapshot: Snapshot) -> None:
         missing += missing_files(files)
     if missing:
         raise deleted_data_error(snapshot.number, missing)
+
+
+def _source_rows(element: Element, snapshot: Snapshot) -> int:
+    """Return the number of rows of the table that an element is made from, as a measure of the work."""
+    return sum(file.rows for file in snapshot.files(TABLES[element.source_tables[-1]]))
 
 
 def _elements() -> list[Element]:
