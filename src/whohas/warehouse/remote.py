@@ -57,6 +57,7 @@ class RemoteWarehouse:
     def __init__(self, store: ObjectStore, root: Path, limit: int) -> None:
         self.store = store
         self.root = root
+        root.mkdir(parents=True, exist_ok=True)
         self.cache = FileCache(root, store, limit or None)
         self._newest = 0
         self._files: dict[tuple[str, int], Sequence[DataFile]] = {}
