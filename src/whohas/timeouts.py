@@ -145,13 +145,12 @@ STORE_RETRY_SECONDS: Final = 20
 """How long a failed request to an object store is repeated before the store counts as unreachable."""
 STORE_SIGNATURE_SECONDS: Final = 60
 """How long the signature of a request that whohas sends to an object store itself is valid."""
-CACHE_LEFTOVER_SECONDS: Final = 7 * 86400.0
-"""The age at which what killed processes left in the cache of files is removed: far longer than a file is in use."""
 SIGNED_ADDRESS_SECONDS: Final = 60
 """How long a signed address of a file is valid, with which a client downloads it from the object store itself."""
 
 CACHE_IDLE_SECONDS: Final = 3600
-"""How long a copy of a file of an object store is kept in any case after its last use."""
+"""How long a copy of a file of a warehouse in an object store is kept in any case after its last use, and what a killed
+download left."""
 ABANDONED_LOAD_SECONDS: Final = 2 * 24 * 3600
 """How long a load into an object store may take; after that it counts as killed, and its files are removed."""
 

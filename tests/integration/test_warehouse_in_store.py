@@ -333,7 +333,7 @@ def test_a_cancelled_download_leaves_nothing(machines: Machines) -> None:
     (file,) = machines.warehouse("b").snapshot().files(ACCOUNTS)
     assert file.cache is not None
     with pytest.raises(CancelledError):
-        file.cache.fetch({file.name: file.bytes}, cancel)
+        file.cache.fetch([file.remote], cancel)
     assert list(file.location.parent.iterdir()) == []
     assert file.path.stat().st_size == file.bytes
 

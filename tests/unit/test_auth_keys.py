@@ -11,6 +11,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from whohas.auth import SigningKeys, open_keys, public_key_set
+from whohas.auth.key_store import KeyFolder
 from whohas.auth.keys import CREATED_FORMAT
 from whohas.errors import Unavailable
 
@@ -37,7 +38,7 @@ def test_keys_do_not_show_in_a_repr(home: Path) -> None:
 
 @pytest.mark.parametrize("content", ["not json", "{}", "[]", PUBLIC, '{"kty": "oct", "k": "AAAA"}'])
 def test_a_damaged_signing_key_is_named_with_what_to_do(home: Path, content: str) -> None:
-    open_keys(home).signing.signing_key().path.write_text(content)
+    (home / "keys" / open_keys(home).signing.signing_key().name).write_text(content)
     with pytest.raises(Unavailable, match=r"token-signing\..*\.jwk .*Restore it from a backup"):
         open_keys(home)
 
@@ -79,24 +80,27 @@ def test_keys_that_end_all_tokens_at_once_leave_one(home: Path) -> None:
 
 
 def test_a_key_is_replaced_when_it_is_old_enough(home: Path) -> None:
-    keys = SigningKeys(_opened(home), lifetime=3600, period=60)
+    keys = SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=60)
     first = keys.signing_key()
-    _made_ago(first.path, timedelta(seconds=50))
-    assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id == first.id
+    _made_ago(home / "keys" / first.name, timedelta(seconds=50))
+    assert SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=60).signing_key().id == first.id
     _made_ago(next((home / "keys").glob("token-signing.*")), timedelta(seconds=70))
-    assert SigningKeys(_opened(home), lifetime=3600, period=60).signing_key().id != first.id
+    assert SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=60).signing_key().id != first.id
 
 
 def test_a_key_outlives_its_last_valid_token(home: Path) -> None:
-    keys = SigningKeys(_opened(home), lifetime=3600, period=0)
-    _made_ago(keys.signing_key().path, timedelta(days=9))
-    oldest = SigningKeys(_opened(home), lifetime=3600, period=0).signing_key().id
-    keys = SigningKeys(_opened(home), lifetime=3600, period=0)
+    keys = SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=0)
+    _made_ago(home / "keys" / keys.signing_key().name, timedelta(days=9))
+    oldest = SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=0).signing_key().id
+    keys = SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=0)
     second = keys.rotate()
     assert {key.id for key in keys.all()} == {oldest, second.id}, "the oldest signed until just now"
-    _made_ago(second.path, timedelta(hours=2))
-    third = SigningKeys(_opened(home), lifetime=3600, period=0).rotate()
-    assert {key.id for key in SigningKeys(_opened(home), lifetime=3600, period=0).all()} == {second.id, third.id}
+    _made_ago(home / "keys" / second.name, timedelta(hours=2))
+    third = SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=0).rotate()
+    assert {key.id for key in SigningKeys(KeyFolder(home / "keys"), lifetime=3600, period=0).all()} == {
+        second.id,
+        third.id,
+    }
 
 
 def test_a_rotation_that_ends_all_tokens_leaves_one_key(home: Path) -> None:
@@ -104,12 +108,7 @@ def test_a_rotation_that_ends_all_tokens_leaves_one_key(home: Path) -> None:
     keys.rotate()
     new = keys.rotate(end_tokens=True)
     assert keys.all() == [new]
-    assert [path.name for path in (home / "keys").glob("token-signing.*")] == [new.path.name]
-
-
-def _opened(home: Path) -> Path:
-    (home / "keys").mkdir(parents=True, exist_ok=True)
-    return home / "keys"
+    assert [path.name for path in (home / "keys").glob("token-signing.*")] == [new.name]
 
 
 def _made_ago(path: Path, age: timedelta) -> None:

@@ -130,8 +130,8 @@ def test_a_key_of_the_future_signs_nothing(home: Path, monkeypatch: pytest.Monke
     assert back.find(future.id) is not None
     new = back.rotate()
     assert back.signing_key().id == new.id
-    (home / "keys" / first.path.name).unlink()
-    (home / "keys" / new.path.name).unlink()
+    (home / "keys" / first.name).unlink()
+    (home / "keys" / new.name).unlink()
     alone = open_keys(home).signing.signing_key()
     assert alone.id not in (first.id, new.id, future.id)
     assert open_keys(home).signing.signing_key().id == alone.id, "it is made once"

@@ -1,78 +1,128 @@
-"""The cache of files that never change: fetched once, limited in size, and kept while in use."""
+"""The cache of files that never change: downloaded once, checked, limited in size, and kept while in use."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from obstore.store import MemoryStore
 
-from whohas import atomic, timeouts
-from whohas.storage.cache import FileCache
-
-
-def content(text: bytes, fetched: list[bytes] | None = None) -> Callable[[atomic.Draft], None]:
-    def fetch(draft: atomic.Draft) -> None:
-        if fetched is not None:
-            fetched.append(text)
-        draft.write(text)
-
-    return fetch
+from whohas import timeouts
+from whohas.file_cache import FileCache, RemoteFile
+from whohas.object_stores import ObjectStore, StoreAddress, StoreFailed
 
 
-def test_a_file_is_fetched_once(tmp_path: Path) -> None:
-    cache, fetched = FileCache(tmp_path / "cache", 100), list[bytes]()
-    for _ in range(2):
-        assert cache.get("a", content(b"rows", fetched)).read_bytes() == b"rows"
-    assert fetched == [b"rows"]
+@pytest.fixture
+def store() -> ObjectStore:
+    return ObjectStore(StoreAddress("s3", "bucket", ""), MemoryStore())
 
 
-def test_the_least_recently_used_files_are_removed(tmp_path: Path) -> None:
-    cache = FileCache(tmp_path, 100)
-    for number, name in enumerate("abc"):
-        os.utime(cache.get(name, content(b"x" * 40)), (number, number))
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["b", "c"]
-    cache.get("b", content(b""))
-    cache.get("d", content(b"x" * 40))
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["b", "d"]
+def cached(store: ObjectStore, folder: Path, limit: int | None = 100, idle_seconds: float = 0) -> FileCache:
+    return FileCache(folder, store, limit, copies="*", idle_seconds=idle_seconds)
 
 
-def test_a_file_larger_than_the_cache_is_kept_alone(tmp_path: Path) -> None:
-    cache = FileCache(tmp_path, 100)
-    cache.get("a", content(b"x"))
-    assert cache.get("b", content(b"x" * 101)).is_file()
-    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+def put(store: ObjectStore, name: str, content: bytes) -> RemoteFile:
+    store.write(f"objects/{name}", content)
+    return RemoteFile(name, len(content), f"objects/{name}", hashlib.sha256(content).hexdigest())
 
 
-def test_a_failed_fetch_leaves_nothing(tmp_path: Path) -> None:
-    def fail(draft: atomic.Draft) -> None:
-        draft.write(b"half")
-        raise OSError("no space left")
-
-    with pytest.raises(OSError, match="no space left"):
-        FileCache(tmp_path, 100).get("a", fail)
-    assert list(tmp_path.iterdir()) == []
+def copies(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
 
 
-def test_a_pinned_file_outlives_its_removal(tmp_path: Path) -> None:
-    cache = FileCache(tmp_path, 10)
-    with cache.pinned("a", content(b"rows")) as path:
-        cache.get("b", content(b"x" * 10))
-        assert not (tmp_path / "a").exists()
-        assert path.read_bytes() == b"rows"
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["b"]
+def used_long_ago(folder: Path, names: Iterable[str]) -> None:
+    for number, name in enumerate(names):
+        os.utime(folder / name, (number, number))
 
 
-def test_leftovers_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    cache = FileCache(tmp_path, 100)
-    with cache.pinned("a", content(b"rows")) as pin:
-        left = pin.with_name("left")
-        left.write_bytes(b"pinned by a process that was killed")
-        (tmp_path / ".b.1234.part").write_bytes(b"half")
-        age = left.stat().st_mtime - timeouts.CACHE_LEFTOVER_SECONDS - 1
-        for path in (left, tmp_path / ".b.1234.part"):
-            os.utime(path, (age, age))
-        cache.get("c", content(b"more"))
-        assert pin.exists()
-        assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"a", pin.name, "c"}
+def test_a_file_is_downloaded_once(store: ObjectStore, tmp_path: Path) -> None:
+    cache, file = cached(store, tmp_path / "cache"), put(store, "a", b"rows")
+    cache.fetch([file])
+    store.delete("objects/a")
+    cache.fetch([file])
+    assert (cache.root / "a").read_bytes() == b"rows"
+
+
+def test_a_copy_of_another_size_is_replaced(store: ObjectStore, tmp_path: Path) -> None:
+    cache, file = cached(store, tmp_path), put(store, "a", b"rows")
+    (tmp_path / "a").write_bytes(b"row")
+    cache.fetch([file])
+    assert (tmp_path / "a").read_bytes() == b"rows"
+
+
+def test_the_least_recently_used_files_are_removed(store: ObjectStore, tmp_path: Path) -> None:
+    cache = cached(store, tmp_path)
+    files = [put(store, name, name.encode() * 40) for name in "abcd"]
+    cache.fetch(files[:2])
+    used_long_ago(tmp_path, "ab")
+    cache.fetch(files[2:3])
+    assert copies(tmp_path) == ["b", "c"]
+    used_long_ago(tmp_path, "bc")
+    cache.fetch(files[1:2])
+    cache.fetch(files[3:4])
+    assert copies(tmp_path) == ["b", "d"]
+
+
+def test_recently_used_files_are_kept(store: ObjectStore, tmp_path: Path) -> None:
+    cache = cached(store, tmp_path, 1, idle_seconds=60)
+    for name in "abc":
+        cache.fetch([put(store, name, b"rows")])
+    assert copies(tmp_path) == ["a", "b", "c"]
+
+
+def test_without_a_limit_nothing_is_removed(store: ObjectStore, tmp_path: Path) -> None:
+    cache = cached(store, tmp_path, None)
+    for name in "abc":
+        cache.fetch([put(store, name, b"x" * 100)])
+    assert copies(tmp_path) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("limit", [0, 100])
+def test_a_file_larger_than_the_cache_is_kept_alone(store: ObjectStore, tmp_path: Path, limit: int) -> None:
+    cache = cached(store, tmp_path, limit)
+    cache.fetch([put(store, "a", b"x")])
+    used_long_ago(tmp_path, "a")
+    cache.fetch([put(store, "b", b"x" * 101)])
+    assert copies(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("damaged", [b"row", b"sows"])
+def test_a_damaged_object_leaves_no_copy(store: ObjectStore, tmp_path: Path, damaged: bytes) -> None:
+    file = put(store, "a", b"rows")
+    store.write("objects/a", damaged)
+    with pytest.raises(StoreFailed, match="objects/a in s3://bucket is damaged"):
+        cached(store, tmp_path).fetch([file])
+    assert copies(tmp_path) == []
+
+
+def test_a_missing_object_leaves_no_copy(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        cached(store, tmp_path).fetch([put(store, "a", b"rows"), RemoteFile("b", 4)])
+    assert copies(tmp_path) == []
+
+
+def test_a_held_file_is_not_removed(store: ObjectStore, tmp_path: Path) -> None:
+    cache = cached(store, tmp_path, 10)
+    with cache.hold(["a"]):
+        cache.fetch([put(store, "a", b"rows")])
+        used_long_ago(tmp_path, "a")
+        cache.fetch([put(store, "b", b"x" * 10)])
+        assert copies(tmp_path) == ["a", "b"]
+    used_long_ago(tmp_path, "ab")
+    cache.fetch([put(store, "c", b"x" * 10)])
+    assert copies(tmp_path) == ["c"]
+
+
+def test_what_killed_downloads_left_is_removed(store: ObjectStore, tmp_path: Path) -> None:
+    cache = cached(store, tmp_path, 0)
+    old = time.time() - timeouts.CACHE_IDLE_SECONDS - 1
+    for name, modified in ((".a.1234.part", old), (".b.1234.part", None)):
+        (tmp_path / name).write_bytes(b"half")
+        if modified:
+            os.utime(tmp_path / name, (modified, modified))
+    cache.fetch([put(store, "c", b"rows")])
+    assert copies(tmp_path) == [".b.1234.part", "c"]

@@ -1,8 +1,12 @@
-"""The transactional outbox of audit events, and all SQL on it.
+"""The transactional outbox of audit events, the table of the audit log, and all SQL on them.
 
 `write_event` inserts an event in the transaction of the action that it records. The relay then gives it a place in the
-chain, appends it to the log file (`filed`), sends it to Kafka (`sent`), and deletes the row. The row of an event that
+chain, appends it to the audit log (`filed`), sends it to Kafka (`sent`), and deletes the row. The row of an event that
 Kafka rejects stays, with the reason (`refused`).
+
+With SQLite, the audit log is the file in the home folder. With PostgreSQL it is the table `audit_log`, of which each
+home folder has a copy as a file: several hosts, each with its own home folder, write one log, and a host that is
+lost takes none of it along.
 """
 
 from __future__ import annotations
@@ -43,6 +47,14 @@ head_table = sa.Table(
 
 load_table = sa.Table("audit_load", metadata, sa.Column("load_id", sa.String(32), primary_key=True))
 """The loads whose audit events were written."""
+
+log_table = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("line", sa.Text, nullable=False),
+)
+"""The lines of the audit log by their places in the chain; on PostgreSQL only."""
 
 _E = event_table.c
 _MORE = 1_000
@@ -178,6 +190,32 @@ def read_rejected(connection: sa.Connection) -> list[tuple[PendingEvent, str]]:
     """Return the events that Kafka rejected, each with the reason, in the order of the chain."""
     rows = connection.execute(sa.select(event_table).where(_E.refused.is_not(None)).order_by(_E.sequence))
     return [(PendingEvent(row.number, row.sequence, row.hash, row.event), row.refused) for row in rows]
+
+
+def append_to_table(connection: sa.Connection, events: Sequence[PendingEvent]) -> None:
+    """Append events to the table of the audit log, in the caller's transaction."""
+    if events:
+        rows = [{"sequence": event.sequence, "line": event.text} for event in events]
+        connection.execute(insert_for(connection, log_table).on_conflict_do_nothing(), rows)
+
+
+def read_log(connection: sa.Connection, after: int, most: int) -> list[tuple[int, str]]:
+    """Return up to `most` lines of the table of the audit log, with their places, that follow a place in the chain."""
+    rows = connection.execute(
+        sa.select(log_table).where(log_table.c.sequence > after).order_by(log_table.c.sequence).limit(most)
+    )
+    return [(row.sequence, row.line) for row in rows]
+
+
+def read_log_end(connection: sa.Connection, most: int | None = None) -> ChainHead | None:
+    """Return the place and hash of the last line of the table of the audit log; None if there is no line.
+
+    Args:
+        most: the greatest place that counts; None for any.
+    """
+    query = sa.select(log_table).order_by(log_table.c.sequence.desc()).limit(1)
+    row = connection.execute(query if most is None else query.where(log_table.c.sequence <= most)).first()
+    return ChainHead(row.sequence, str(json.loads(row.line)["hash"])) if row else None
 
 
 def mark_filed(connection: sa.Connection, events: Sequence[PendingEvent], *, kafka: bool) -> None:

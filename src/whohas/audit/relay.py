@@ -47,6 +47,11 @@ class Relay:
     before_stop: Callable[[], object] = field(default=lambda: None)
     _leader: _Leader | None = field(default=None, init=False)
     _held: ExitStack = field(default_factory=ExitStack, init=False)
+    _copies: AuditLogWriter = field(init=False)
+    _copy_fault: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._copies = self._filing()
 
     @property
     def is_leader(self) -> bool:
@@ -93,6 +98,20 @@ class Relay:
             except BaseException:
                 self._let_go()
                 raise
+        else:
+            self._copy()
+
+    def _copy(self) -> None:
+        """Bring the log file of this host up to date with what the leader has done."""
+        fault = ""
+        try:
+            with self.database.connect() as connection:
+                self._copies.copy(connection)
+        except OSError as error:
+            fault = f"{self.settings.audit_log_path}: {error.strerror}"
+        if fault and fault != self._copy_fault:
+            log.warning("copy of the audit log waits", reason=fault)
+        self._copy_fault = fault
 
     def _pause(self) -> float:
         """Return the seconds until the next step."""
@@ -170,6 +189,7 @@ class _Leader:
         moved = self._filing.chain(self._connection)
         try:
             moved += self._filing.append_chained(self._connection)
+            self._filing.copy(self._connection)
         except OSError as error:
             disk_fault = f"{self._settings.audit_log_path}: {error.strerror}"
         if self._kafka is not None and time.monotonic() >= self._kafka_retry_at:

@@ -1,8 +1,9 @@
-"""Moves events from the outbox into the hash chain and the log file.
+"""Moves events from the outbox into the hash chain and the audit log.
 
 Any process may do so. The chain is protected by a lock of its row in the database. The log file is protected by a file
 lock on `audit.lock` in the home folder, held from reading the outbox to marking its rows, so that no event is appended
-twice.
+twice. With PostgreSQL, events move to a table, and the log file is a copy of it. The end of the file shows how much it
+has; `audit.position` shows it after the file was moved away.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from whohas import atomic
 from whohas.audit import outbox
 from whohas.audit.chain import ChainHead
 from whohas.audit.events import event_source
-from whohas.audit.log_file import append_lines, last_hashes
+from whohas.audit.log_file import append_lines, last_hashes, last_lines, parse_line
 from whohas.db.locks import file_lock
 from whohas.settings import Settings
 
@@ -37,6 +39,7 @@ class AuditLogWriter:
     kafka: bool
     _left: tuple[int, int] | None = field(default=None, init=False)
     _filed: int = field(default=0, init=False)
+    _copied: ChainHead | None = field(default=None, init=False)
 
     def chain(self, connection: sa.Connection) -> int:
         """Give up to `BATCH_SIZE` events their places in the chain; return how many."""
@@ -47,7 +50,7 @@ class AuditLogWriter:
             return outbox.chain_events(connection, event_source(self.settings.org), BATCH_SIZE)
 
     def append_chained(self, connection: sa.Connection) -> int:
-        """Append up to `BATCH_SIZE` chained events to the log file, and mark them; return how many were processed.
+        """Append up to `BATCH_SIZE` chained events to the audit log, and mark them; return how many were processed.
 
         Raises:
             OSError: the disk is full or the log file cannot be written; the file is unchanged.
@@ -55,6 +58,8 @@ class AuditLogWriter:
         with connection.begin():
             if not outbox.read_unfiled(connection, self._filed, 1):
                 return 0
+        if is_in_table(connection):
+            return self._append_to_table(connection)
         path = self.settings.audit_log_path
         with log_file_lock(self.settings), connection.begin():
             waiting = outbox.read_unfiled(connection, self._filed, BATCH_SIZE)
@@ -67,12 +72,67 @@ class AuditLogWriter:
         self._filed = max((event.sequence for event in waiting), default=self._filed)
         return len(waiting)
 
+    def _append_to_table(self, connection: sa.Connection) -> int:
+        with connection.begin():
+            waiting = outbox.read_unfiled(connection, 0, BATCH_SIZE)
+            outbox.append_to_table(connection, waiting)
+            outbox.mark_filed(connection, waiting, kafka=self.kafka)
+        return len(waiting)
+
+    def copy(self, connection: sa.Connection) -> None:
+        """Append to the log file what the table has and the file lacks; no effect where the file is the audit log.
+
+        Raises:
+            OSError: the disk is full or the log file cannot be written.
+        """
+        if is_in_table(connection):
+            with connection.begin():
+                if self._copied == (end := outbox.read_log_end(connection)):
+                    return
+            with log_file_lock(self.settings):
+                copy_log(self.settings, connection)
+            self._copied = end
+
     def flush(self, connection: sa.Connection) -> None:
-        """Chain all events of the outbox and append them to the log file."""
+        """Chain all events of the outbox and append them to the audit log, and bring the log file up to date."""
         while self.chain(connection) == BATCH_SIZE:
             pass
         while self.append_chained(connection) == BATCH_SIZE:
             pass
+        self.copy(connection)
+
+
+def is_in_table(connection: sa.Connection) -> bool:
+    """Return whether the audit log is a table, of which the log file is a copy."""
+    return connection.dialect.name == "postgresql"
+
+
+def copy_log(settings: Settings, connection: sa.Connection) -> int:
+    """Append to the log file what the table has and the file lacks; return the place of its last event in the chain.
+
+    The caller holds the lock of the file.
+
+    Raises:
+        OSError: the disk is full or the log file cannot be written.
+    """
+    path, position_path = settings.audit_log_path, settings.home / "audit.position"
+    position = _position(path, position_path)
+    while True:
+        with connection.begin():
+            lines = outbox.read_log(connection, position, BATCH_SIZE)
+        if not lines:
+            return position
+        append_lines(path, [line for _, line in lines])
+        position = lines[-1][0]
+        atomic.write(position_path, str(position), mode=0o600)
+
+
+def _position(path: Path, position_path: Path) -> int:
+    """Return the place in the chain of the last event that the log file has, or had before it was moved away."""
+    noted = position_path.read_text() if position_path.exists() else ""
+    last = [parse_line(line) or {} for line in last_lines(path, 1)]
+    numbers = [noted, *(str(event.get("sequence", "")) for event in last)]
+    return max((int(number) for number in numbers if number.isascii() and number.isdecimal()), default=0)
 
 
 def expected_end(settings: Settings, connection: sa.Connection) -> tuple[ChainHead, int]:
@@ -80,17 +140,21 @@ def expected_end(settings: Settings, connection: sa.Connection) -> tuple[ChainHe
 
     `verify` reads the file only up to this size, because other processes may append events afterwards.
     """
-    with log_file_lock(settings), connection.begin():
-        head = outbox.read_head(connection)
-        waiting = outbox.read_unfiled(connection, 0, 2 * BATCH_SIZE)
-        present = last_hashes(settings.audit_log_path, 2 * BATCH_SIZE) if waiting else set[str]()
-        filed = [event for event in waiting if event.hash in present]
-        state = _state(settings.audit_log_path)
-        if filed:
-            head = ChainHead(filed[-1].sequence, filed[-1].hash)
-        elif waiting:
-            head = outbox.head_before(waiting[0])
-        return head, state[1] if state else 0
+    with log_file_lock(settings):
+        position = copy_log(settings, connection) if is_in_table(connection) else 0
+        with connection.begin():
+            head = outbox.read_log_end(connection, position) or _end_by_outbox(settings, connection)
+            state = _state(settings.audit_log_path)
+            return head, state[1] if state else 0
+
+
+def _end_by_outbox(settings: Settings, connection: sa.Connection) -> ChainHead:
+    """Return the head of the chain, without the events that only wait for the log file."""
+    waiting = outbox.read_unfiled(connection, 0, 2 * BATCH_SIZE)
+    present = last_hashes(settings.audit_log_path, 2 * BATCH_SIZE) if waiting else set[str]()
+    if filed := [event for event in waiting if event.hash in present]:
+        return ChainHead(filed[-1].sequence, filed[-1].hash)
+    return outbox.head_before(waiting[0]) if waiting else outbox.read_head(connection)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from whohas.auth.callers import SCOPE_ALL, SCOPE_DEFAULT, Caller, UserLevel, known_scopes, validate_levels
 from whohas.auth.clients import ApiClient, Clients, NewClient
 from whohas.auth.codes import AuthorizationCodes, CodeGrant
+from whohas.auth.key_store import KeyTable
 from whohas.auth.keys import InstallationKeys, SigningKeys, open_keys, public_key_set
 from whohas.auth.oidc import OIDCConfig, OIDCIssuer
 from whohas.auth.oidc_sign_in import OIDCSignIn
@@ -25,6 +26,7 @@ from whohas.auth.throttle import LoginThrottle, RateLimit, open_window_counter
 from whohas.auth.tokens import AccessToken, AccessTokens
 from whohas.auth.users import User, Users
 from whohas.errors import InvalidArguments
+from whohas.object_stores import open_store
 from whohas.settings import Settings
 
 __all__ = [
@@ -94,13 +96,19 @@ class AuthServices:
 
 
 def open_access(settings: Settings, database: sa.Engine) -> AuthServices:
-    """Set up authentication and authorization; create the keys in the home folder if they do not exist.
+    """Set up authentication and authorization; create the keys if they do not exist.
 
     Raises:
-        Unavailable: a key file is damaged, or the folder of the keys cannot be read or written; the message names it.
+        Unavailable: a key is damaged, or the folder of the keys cannot be read or written; the message names it.
         InvalidArguments: a setting of the OpenID Connect provider (WHOHAS_OIDC_*) is wrong or missing.
     """
-    keys = open_keys(settings.home, lifetime=settings.token_lifetime, period=settings.token_key_days * DAY_SECONDS)
+    shared = database.dialect.name == "postgresql" and not settings.files_address.is_local
+    keys = open_keys(
+        settings.home,
+        KeyTable(database, open_store(settings.files_address)) if shared else None,
+        lifetime=settings.token_lifetime,
+        period=settings.token_key_days * DAY_SECONDS,
+    )
     clients = Clients(database, keys.secrets_key)
     issuer = _open_issuer(settings)
     tokens = AccessTokens(clients, keys.signing, issuer=settings.org, lifetime=settings.token_lifetime, outside=issuer)

@@ -1,40 +1,35 @@
-"""The secret keys of an installation: files in `keys/` of the home folder that only the server's user can read.
+"""The secret keys of an installation, in a folder or in the database; see `key_store`.
 
 `client-secrets.key` is the HMAC key that client secrets are hashed with. Each `token-signing.<time>.<id>.jwk` is a key
 for signing access tokens (ES256): the newest signs, older ones are kept until the last token that they signed expires.
 
-Several processes and servers may share a home folder. Each writes a complete temporary file and links it to its name,
-so that no reader sees a part of a key, and reads the folder again when a token names a key that it does not know.
+Several processes and servers share the keys. Each reads them again when a token names a key that it does not know.
 """
 
 from __future__ import annotations
 
-import errno
 import json
 import secrets
 import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from whohas import atomic, timeouts
+from whohas import timeouts
+from whohas.auth.key_store import KeyFolder, KeyStore, KeyTable
 from whohas.db.cache import Cache
 from whohas.errors import Unavailable
-from whohas.faults import READ_ONLY_MESSAGE
 
 SECRETS_KEY_FILE = "client-secrets.key"
 SECRETS_KEY_BYTES = 32
 SIGNING_KEY_FILES = "token-signing.*.jwk"
-_TICK_NANOSECONDS = 50_000_000
-"""Longer than one tick of the clock that the kernel takes a folder's modification time from."""
 CREATED_FORMAT = "%Y%m%dT%H%M%S%fZ"
-"""The form of the time in the name of a signing key's file."""
+"""The form of the time in the name of a signing key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,31 +40,31 @@ class SigningKey:
         id: the `kid` in the header of a token: the thumbprint of the key (RFC 7638).
         created: when the key was created, in UTC.
         key: the P-256 key.
-        path: the file of the key.
+        name: its name in the store of the keys.
     """
 
     id: str
     created: datetime
     key: ECKey = field(repr=False)
-    path: Path
+    name: str
 
 
 class SigningKeys:
-    """The signing keys in the folder of an installation, cached for `KEYS_RELOAD_SECONDS` or until the folder changes.
+    """The signing keys of an installation, cached for `KEYS_RELOAD_SECONDS` or until the store has another version.
 
     Attributes:
         lifetime: the lifetime of a token in seconds: a replaced key is kept for as long.
         period: the age in seconds at which the newest key is replaced; 0 for never.
     """
 
-    def __init__(self, folder: Path, *, lifetime: int, period: int) -> None:
+    def __init__(self, store: KeyStore, *, lifetime: int, period: int) -> None:
         self.lifetime = lifetime
         self.period = period
-        self._folder = folder
+        self._store = store
         self._lock = threading.Lock()
-        # a new key changes the folder's modification time, so that other servers see it at once; on a network file
-        # system that time may arrive late, therefore the cache expires by time too
-        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_RELOAD_SECONDS, version=self._version)
+        # a new key changes the version of a folder, so that other servers see it at once; on a network file system it
+        # may arrive late, and a table has no version, therefore the cache expires by time too
+        self._keys: Cache[dict[str, SigningKey]] = Cache(1, seconds=timeouts.KEYS_RELOAD_SECONDS, version=store.version)
 
     def signing_key(self) -> SigningKey:
         """Return the key for signing; create one if no key exists, or if the newest is older than `period`.
@@ -78,7 +73,7 @@ class SigningKeys:
         signing, because it would not be replaced until that date.
 
         Raises:
-            Unavailable: a key file is damaged, or the folder cannot be read or written.
+            Unavailable: a key is damaged, or the store of the keys cannot be read or written.
         """
         keys = [key for key in self._known().values() if _age(key) > -timeouts.CLOCK_AHEAD_SECONDS]
         newest = max(keys, key=lambda key: key.created, default=None)
@@ -89,7 +84,7 @@ class SigningKeys:
     def find(self, key_id: str) -> SigningKey | None:
         """Return a key by its id, or None.
 
-        If the id is unknown, the folder is read again, at most every `KEYS_UNKNOWN_RELOAD_SECONDS`: another server may
+        If the id is unknown, the keys are read again, at most every `KEYS_UNKNOWN_RELOAD_SECONDS`: another server may
         have created the key.
         """
         keys = self._known()
@@ -110,40 +105,32 @@ class SigningKeys:
             end_tokens: whether to delete all older keys, which ends all tokens; for the case that a key was stolen.
 
         Raises:
-            Unavailable: a key file is damaged, or the folder cannot be read or written.
+            Unavailable: a key is damaged, or the store of the keys cannot be read or written.
         """
         with self._lock:
             made = datetime.now(UTC)
             key = ECKey.generate_key("P-256", private=True)
-            path = self._folder / f"token-signing.{made.strftime(CREATED_FORMAT)}.{key.thumbprint()[:12]}.jwk"
+            name = f"token-signing.{made.strftime(CREATED_FORMAT)}.{key.thumbprint()[:12]}.jwk"
             older = self._read()
-            try:
-                _publish(path, json.dumps(key.as_dict(private=True)))
-                replaced = [*(key.created for key in older), made][1:]
-                for old, replaced_at in zip(older, replaced, strict=True):
-                    if end_tokens or (made - replaced_at).total_seconds() > self.lifetime:
-                        old.path.unlink(missing_ok=True)
-            except OSError as error:
-                raise _unwritable(self._folder, error) from error
+            self._store.create({name: json.dumps(key.as_dict(private=True))})
+            replaced = [*(key.created for key in older), made][1:]
+            for old, replaced_at in zip(older, replaced, strict=True):
+                if end_tokens or (made - replaced_at).total_seconds() > self.lifetime:
+                    self._store.remove(old.name)
             self._keys.clear()
-            return SigningKey(key.thumbprint(), made, key, path)
-
-    def _version(self) -> object:
-        try:
-            changed = self._folder.stat().st_mtime_ns
-        except OSError:  # `_read` then raises the same error with a message
-            return None
-        # a second change within one tick of the kernel's clock leaves the time as it is: until the tick is over, the
-        # version is a new object each time, so that nothing is cached
-        return changed if time.time_ns() - changed > _TICK_NANOSECONDS else object()
+            return SigningKey(key.thumbprint(), made, key, name)
 
     def _known(self, after: float = timeouts.KEYS_RELOAD_SECONDS) -> dict[str, SigningKey]:
         return self._keys.get("", lambda: {key.id: key for key in self._read()}, seconds=after)
 
     def _read(self) -> list[SigningKey]:
         """Return all keys, the oldest first."""
-        keys = [_signing_key(path) for path in sorted(self._folder.glob(SIGNING_KEY_FILES))]
-        return sorted((key for key in keys if key), key=lambda key: key.created)
+        keys = (
+            _signing_key(name, content, self._store.describe(name))
+            for name, content in self._store.read().items()
+            if fnmatchcase(name, SIGNING_KEY_FILES)
+        )
+        return sorted(keys, key=lambda key: key.created)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,31 +146,33 @@ class InstallationKeys:
     secrets_key: bytes = field(repr=False)
 
 
-def open_keys(home: Path, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0) -> InstallationKeys:
-    """Read the keys in `keys/` of a home folder; create the folder and the keys that do not exist.
+def open_keys(
+    home: Path, table: KeyTable | None = None, *, lifetime: int = timeouts.TOKEN_SECONDS, period: int = 0
+) -> InstallationKeys:
+    """Read the keys of an installation; create those that do not exist.
 
     Args:
-        home: the home folder.
+        home: the home folder, whose folder `keys` has the keys.
+        table: the table that has the keys instead, and imports those of the folder once; None without one.
         lifetime: the lifetime of access tokens in seconds.
         period: the age in seconds at which the signing key is replaced; 0 for never.
 
     Raises:
-        Unavailable: a key file is damaged, or the folder cannot be read or written.
+        Unavailable: a key is damaged, or the folder cannot be read or written.
+        SQLAlchemyError: the database failed.
     """
     folder = home / "keys"
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # only old ones: another process may be writing a key at this moment
-        atomic.remove_leftovers(folder, seconds=timeouts.ORPHANED_FILE_SECONDS)
-        path = folder / SECRETS_KEY_FILE
-        if not path.exists():
-            _publish(path, secrets.token_hex(SECRETS_KEY_BYTES))
-        secret = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    signing = SigningKeys(folder, lifetime=lifetime, period=period)
-    signing.signing_key()
-    return InstallationKeys(signing, _parse_secrets_key(secret, folder))
+    store = table or KeyFolder(folder)
+    keys = store.read()
+    if SECRETS_KEY_FILE not in keys:
+        old = KeyFolder(folder).read() if table and folder.is_dir() else {}
+        signing = {name: content for name, content in old.items() if fnmatchcase(name, SIGNING_KEY_FILES)}
+        secret = old.get(SECRETS_KEY_FILE) or secrets.token_hex(SECRETS_KEY_BYTES)
+        store.create({SECRETS_KEY_FILE: secret, **signing})
+        keys = store.read()
+    signing_keys = SigningKeys(store, lifetime=lifetime, period=period)
+    signing_keys.signing_key()
+    return InstallationKeys(signing_keys, _parse_secrets_key(keys[SECRETS_KEY_FILE], store.describe(SECRETS_KEY_FILE)))
 
 
 def public_key_set(keys: SigningKeys) -> dict[str, Any]:
@@ -193,34 +182,28 @@ def public_key_set(keys: SigningKeys) -> dict[str, Any]:
     }
 
 
-def _signing_key(path: Path) -> SigningKey | None:
+def _signing_key(name: str, content: str, where: str) -> SigningKey:
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:  # another server removed it after the folder was listed
-        return None
-    except OSError as error:
-        raise _unwritable(path.parent, error) from error
-    try:
-        made = datetime.strptime(path.name.split(".")[1], CREATED_FORMAT).replace(tzinfo=UTC)
-        key = ECKey.import_key(json.loads(text))
+        made = datetime.strptime(name.split(".")[1], CREATED_FORMAT).replace(tzinfo=UTC)
+        key = ECKey.import_key(json.loads(content))
         if key.is_private and key.curve_name == "P-256":
-            return SigningKey(key.thumbprint(), made, key, path)
+            return SigningKey(key.thumbprint(), made, key, name)
     except (ValueError, TypeError, KeyError, AttributeError, JoseError):
         pass  # the message below says all that is needed to repair any of these
     raise Unavailable(
-        f"{path} is not a private P-256 key. Restore it from a backup, "
+        f"{where} is not a private P-256 key. Restore it from a backup, "
         "or remove it and restart: clients then fetch new tokens."
     )
 
 
-def _parse_secrets_key(text: str, folder: Path) -> bytes:
+def _parse_secrets_key(text: str, where: str) -> bytes:
     try:
         key = bytes.fromhex(text.strip())
     except ValueError:
         key = b""
     if len(key) != SECRETS_KEY_BYTES:
         raise Unavailable(
-            f"{folder / SECRETS_KEY_FILE} does not hold {SECRETS_KEY_BYTES} bytes in hex. "
+            f"{where} does not hold {SECRETS_KEY_BYTES} bytes in hex. "
             "Restore it from a backup, or remove it, restart, and create every client again."
         )
     return key
@@ -228,17 +211,3 @@ def _parse_secrets_key(text: str, folder: Path) -> bytes:
 
 def _age(key: SigningKey) -> float:
     return (datetime.now(UTC) - key.created).total_seconds()
-
-
-def _unwritable(folder: Path, error: OSError) -> Unavailable:
-    if error.errno == errno.EROFS:
-        return Unavailable(f"{folder} {READ_ONLY_MESSAGE}")
-    return Unavailable(
-        f"The keys in {folder} cannot be read or written: {error.strerror}. "
-        "Give the server's user the right to write there."
-    )
-
-
-def _publish(path: Path, text: str) -> None:
-    with suppress(FileExistsError):  # another process was faster: its key is used
-        atomic.write(path, text, mode=0o600, replace=False)

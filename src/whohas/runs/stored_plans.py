@@ -76,14 +76,14 @@ def _held_copies(snapshot: Snapshot, plan: RunPlan, check: Callable[[], None]) -
     """Download the data files that a plan reads, and hold their copies until the context ends."""
     assert snapshot.remote is not None
     catalog = read_catalog(snapshot)
-    known = {file.name: file.bytes for table in plan.files for file in catalog.files(table)}
+    known = {file.name: file.remote for table in plan.files for file in catalog.files(table)}
     wanted = [name for names in plan.files.values() for name in names]
     if gone := [name for name in wanted if name not in known]:
         raise deleted_data_error(snapshot.number, gone)
     cache = snapshot.remote.cache
     with cache.hold(wanted):
         try:
-            cache.fetch({name: known[name] for name in wanted}, check)
+            cache.fetch([known[name] for name in wanted], check)
         except FileNotFoundError as error:
             raise deleted_data_error(snapshot.number, snapshot.remote.missing(wanted) or ["a file"]) from error
         yield

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from whohas.warehouse.file_cache import download_files
+from whohas.file_cache import download_files
 from whohas.warehouse.remote import RemoteWarehouse
 
 _RECORD: Final = "index.json"
@@ -66,7 +66,7 @@ def download_index(remote: RemoteWarehouse, index: SharedIndex, folder: Path) ->
         Unavailable: the disk is full.
     """
     found = list(remote.store.list(index.prefix))
-    download_files(remote.store, {one.key: (folder / Path(one.key).name, one.bytes) for one in found})
+    download_files(remote.store, {folder / Path(one.key).name: (one.key, one.bytes) for one in found})
     if not (folder / _RECORD).is_file():
         raise FileNotFoundError(index.prefix)
 

@@ -6,13 +6,13 @@
     folder    files in a folder on the local disk
     objects   files in an object store
     uploads   incomplete uploads to S3
-    cache     local copies of files in an object store
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from whohas.file_cache import FileCache
 from whohas.object_stores import open_store
 from whohas.storage.base import (
     EXTRACT,
@@ -24,7 +24,6 @@ from whohas.storage.base import (
     StoredFile,
     StoredRun,
 )
-from whohas.storage.cache import FileCache
 from whohas.storage.folder import FolderStore
 
 if TYPE_CHECKING:
@@ -54,5 +53,6 @@ def open_artifact_store(settings: Settings) -> ArtifactStore:
         return FolderStore(address.path)
     from whohas.storage.objects import ObjectArtifacts
 
-    cache = FileCache(settings.files_cache_path, settings.files_cache_bytes)
-    return ObjectArtifacts(open_store(address), cache, signs=settings.downloads == "redirect")
+    store = open_store(address)
+    cache = FileCache(settings.files_cache_path, store, settings.files_cache_bytes, copies="*", idle_seconds=0)
+    return ObjectArtifacts(store, cache, signs=settings.downloads == "redirect")

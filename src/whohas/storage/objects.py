@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -24,8 +24,9 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from whohas import atomic, timeouts
+from whohas import timeouts
 from whohas.errors import Unavailable
+from whohas.file_cache import FileCache, RemoteFile
 from whohas.object_stores import PART_BYTES, ObjectStore, StoredObject, StoreFailed, store_errors
 from whohas.storage.base import (
     ZIP_MEDIA_TYPE,
@@ -37,7 +38,6 @@ from whohas.storage.base import (
     is_of_attempts,
     is_run_id,
 )
-from whohas.storage.cache import FileCache
 from whohas.storage.uploads import IncompleteUpload, abort_upload, list_uploads
 
 BLOCK_BYTES = 1 << 20
@@ -191,28 +191,14 @@ class ObjectArtifacts:
         return StoredObjectFile(self._store, found)
 
     def local_path(self, run_id: str, artefact: Artifact) -> Path:
-        return self._cache.get(_cached_name(artefact), self._fetch(run_id, artefact))
+        file = _remote_file(run_id, artefact)
+        self._cache.fetch([file])
+        return self._cache.root / file.name
 
-    def local_copy(self, run_id: str, artefact: Artifact) -> AbstractContextManager[Path]:
-        return self._cache.pinned(_cached_name(artefact), self._fetch(run_id, artefact))
-
-    def _fetch(self, run_id: str, artefact: Artifact) -> Callable[[atomic.Draft], None]:
-        """Return a function that writes the content of a file to the cache, and compares its SHA-256."""
-
-        def fetch(draft: atomic.Draft) -> None:
-            file = self.open(run_id, artefact)
-            digest = hashlib.sha256()
-            for start in range(0, file.size, PART_BYTES):
-                block = _read(self._store, f"{run_id}/{artefact.name}", start, min(start + PART_BYTES, file.size))
-                digest.update(block)
-                draft.write(block)
-            if digest.hexdigest() != artefact.sha256:
-                raise Unavailable(
-                    f"The object {run_id}/{artefact.name} in {self._store.address} is damaged: its SHA-256 is not that "
-                    "of the file of the run. Start the report again."
-                )
-
-        return fetch
+    @contextmanager
+    def local_copy(self, run_id: str, artefact: Artifact) -> Generator[Path]:
+        with self._cache.hold([_remote_file(run_id, artefact).name]):
+            yield self.local_path(run_id, artefact)
 
     def sign(self, run_id: str, artefact: Artifact) -> str:
         return self._sign(f"{run_id}/{artefact.name}")
@@ -346,8 +332,9 @@ def _whole(store: ObjectStore, key: str, block: bytes, length: int) -> bytes:
     return block
 
 
-def _cached_name(artefact: Artifact) -> str:
-    return f"{artefact.sha256}.{artefact.format}"
+def _remote_file(run_id: str, artefact: Artifact) -> RemoteFile:
+    name = f"{artefact.sha256}.{artefact.format}"
+    return RemoteFile(name, artefact.bytes, f"{run_id}/{artefact.name}", artefact.sha256)
 
 
 def _run_of(key: str) -> str:

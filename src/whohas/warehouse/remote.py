@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whohas import timeouts
 from whohas.errors import Conflict, Unavailable
+from whohas.file_cache import FileCache
 from whohas.object_stores import ObjectExists, ObjectStore, StoreFailed, delta_options, store_errors
 from whohas.warehouse.errors import Superseded
-from whohas.warehouse.file_cache import FileCache
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -57,7 +57,8 @@ class RemoteWarehouse:
     def __init__(self, store: ObjectStore, root: Path, limit: int) -> None:
         self.store = store
         self.root = root
-        self.cache = FileCache(root, store, limit)
+        root.mkdir(parents=True, exist_ok=True)
+        self.cache = FileCache(root, store, limit or None)
         self._newest = 0
         self._files: dict[tuple[str, int], Sequence[DataFile]] = {}
         self._documents: dict[str, tuple[str, dict[str, Any]]] = {}

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from whohas import atomic
 from whohas.db.locks import file_lock
 from whohas.errors import Conflict, NotFound
+from whohas.file_cache import FileCache, RemoteFile
 from whohas.file_modes import group_readable_files, share_table, share_warehouse
 from whohas.object_stores import store_errors
 from whohas.warehouse.errors import Superseded
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.transaction import AddAction, RemoveAction
 
-    from whohas.warehouse.file_cache import FileCache
     from whohas.warehouse.remote import RemoteWarehouse
 
 _COMMITS = 30
@@ -80,8 +80,13 @@ class DataFile:
             StoreFailed: the object store failed.
         """
         if self.cache is not None:
-            self.cache.fetch({self.name: self.bytes})
+            self.cache.fetch([self.remote])
         return self.location
+
+    @property
+    def remote(self) -> RemoteFile:
+        """The object that a copy is made of, where it lies in an object store."""
+        return RemoteFile(self.name, self.bytes)
 
     @property
     def name(self) -> str:
@@ -218,7 +223,7 @@ def missing_files(files: Iterable[DataFile]) -> list[str]:
     found = list(files)
     with suppress(FileNotFoundError):  # all at once, unless one is missing
         for cache in {file.cache for file in found if file.cache is not None}:
-            cache.fetch({file.name: file.bytes for file in found})
+            cache.fetch([file.remote for file in found])
     return [file.name for file in found if not _exists(file)]
 
 
