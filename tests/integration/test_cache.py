@@ -172,3 +172,12 @@ def test_a_value_may_be_none() -> None:
     cache: Cache[int | None] = Cache(1)
     assert cache.get("a", lambda: None) is None
     assert cache.get("a", lambda: 1) is None
+
+
+def test_values_are_dropped_by_their_weight() -> None:
+    cache: Cache[str] = Cache(5, weigh=len)
+    for text in ("aa", "bb", "ccc"):
+        cache.get(text[0], lambda text=text: text)
+    assert [cache.get(key, lambda: "") for key in "bc"] == ["bb", "ccc"]
+    assert cache.get("d", lambda: "longer than all") == cache.get("d", lambda: "") == "longer than all"
+    assert cache.get("c", lambda: "") == ""

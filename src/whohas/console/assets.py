@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +29,12 @@ MEDIA_TYPES: Final[Mapping[str, str]] = {
 }
 """The media types of the files that are served, by their extension."""
 
+_JOINED: Final[Mapping[str, tuple[str, ...]]] = {
+    "pages.css": ("vendor/pico.min.css", "console.css", "charts.css"),
+    "pages.js": ("vendor/htmx.min.js", "vendor/hx-sse.min.js", "console.js"),
+}
+"""What every page loads, in one file of each kind: a browser shows nothing before the last style sheet is there."""
+
 _FOREVER = "public, max-age=31536000, immutable"
 _HASH_DIGITS = 16
 
@@ -37,7 +44,7 @@ class Asset:
     """A file that the console serves.
 
     Attributes:
-        name: its path below the folder `static`, such as `vendor/pico.min.css`.
+        name: its path below the folder `static`, such as `grid.js`, or that of joined files.
         content: its bytes.
         compressed: its bytes compressed by gzip.
         hash: the begin of its SHA-256.
@@ -61,16 +68,18 @@ class Asset:
 
 @cache
 def all_assets() -> Mapping[str, Asset]:
-    """Return all files that the console serves, by name: those in its folder, and the style sheet of charts."""
+    """Return all files that the console serves, by name: those that are joined, and the others of its folder."""
     root = importlib.resources.files("whohas.console") / "static"
-    found: dict[str, Asset] = {}
+    contents = {"charts.css": chart_style().encode()}
     for folder, prefix in ((root, ""), (root / "vendor", "vendor/")):
         for file in folder.iterdir():
             name = f"{prefix}{file.name}"
             if name.rpartition(".")[2] in MEDIA_TYPES:
-                found[name] = _asset(name, file.read_bytes())
-    found["charts.css"] = _asset("charts.css", chart_style().encode())
-    return found
+                contents[name] = file.read_bytes()
+    for name, parts in _JOINED.items():
+        # a script may end without a semicolon, or in a comment
+        contents[name] = (b"\n;\n" if name.endswith(".js") else b"\n").join(contents.pop(part) for part in parts)
+    return {name: _asset(name, content) for name, content in contents.items()}
 
 
 def _asset(name: str, content: bytes) -> Asset:
@@ -79,12 +88,18 @@ def _asset(name: str, content: bytes) -> Asset:
 
 
 def asset_address(name: str) -> str:
-    """Return the path on the server of a file, such as `vendor/pico.min.css`.
+    """Return the path on the server of a file, such as `grid.js`.
 
     Raises:
         KeyError: there is no such file.
     """
     return all_assets()[name].address
+
+
+def icon() -> Markup:
+    """Return the icon of whohas as an element of a page, which needs no request and no document of its own."""
+    svg = all_assets()["icon.svg"].content.decode()
+    return Markup(svg.replace("<svg ", '<svg class="icon" aria-hidden="true" ', 1))  # noqa: S704 - a file of this package
 
 
 def asset_response(request: Request, hash: str, name: str) -> Response:

@@ -26,7 +26,7 @@ from markupsafe import Markup
 
 from whohas import __version__
 from whohas.api.csrf import TOKEN_FIELD
-from whohas.console.assets import asset_address
+from whohas.console.assets import asset_address, icon
 from whohas.console.path_segments import encode_segment
 from whohas.plurals import pluralize
 
@@ -71,7 +71,7 @@ def _environment() -> Environment:
         cell=cell,
         segment=encode_segment,
     )
-    names.update(asset=asset_address, version=__version__, token_field=TOKEN_FIELD)
+    names.update(asset=asset_address, icon=icon(), version=__version__, token_field=TOKEN_FIELD)
     return environment
 
 

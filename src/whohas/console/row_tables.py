@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import threading
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from whohas import atomic
+from whohas.db.cache import Cache
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ColumnType
 from whohas.errors import NotFound, Unavailable
@@ -50,8 +50,12 @@ _CACHED_NUMBERS = 16_000_000
 _ROW = "file_row_number"
 """The name of the column that DuckDB adds: the number of the row in the file, from 0."""
 _ROW_GROUP = 20_480
-_CACHED_CHOICES = 200
+_CACHED_TABLES = 200
 _TIME = "%Y-%m-%d %H:%M:%S"
+_INTEGERS = ("BIGINT", "INTEGER", "HUGEINT")
+_OF_INTEGERS = frozenset("-0123456789")
+_OF_TIMES = frozenset("-: 0123456789infinity")
+"""The characters of which times consist, among them one that has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class RowColumn:
     @property
     def is_number(self) -> bool:
         """Whether it has numbers, which are aligned at their end."""
-        return self.kind == "integer" or self.type in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE")
+        return self.kind == "integer" or self.type in (*_INTEGERS, "DOUBLE")
 
     @property
     def text(self) -> str:
@@ -92,6 +96,28 @@ class RowColumn:
         if self.is_readable and self.kind == "time":
             return f"coalesce(strftime(try_cast({name} AS TIMESTAMP), '{_TIME}'), {text})"
         return text
+
+    def contains(self, text: str) -> str | None:
+        """Return the SQL that says whether its display text contains the parameter `$1`, without regard to case.
+
+        Args:
+            text: the parameter.
+
+        Returns:
+            The SQL; None if no cell of such a column can contain the text. A search for a name reads neither times nor
+            numbers then, whose texts would take longer to write than all others to search.
+        """
+        if self.type == "BOOLEAN":
+            name = quote_identifier(self.name)
+            words = {
+                ("yes" if self.is_readable else "true"): name,
+                ("no" if self.is_readable else "false"): f"NOT {name}",
+            }
+            return " OR ".join(condition for word, condition in words.items() if text.lower() in word) or None
+        is_time, is_integer = self.type.startswith("TIMESTAMP"), self.type in _INTEGERS
+        if (is_time and not set(text.lower()) <= _OF_TIMES) or (is_integer and not set(text) <= _OF_INTEGERS):
+            return None
+        return f"contains(lower({self.text}), lower($1))"
 
     @property
     def order(self) -> str:
@@ -173,8 +199,9 @@ class RowTables:
         self._folder = settings.spill_path / "console"
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
-        self._numbers: OrderedDict[tuple[object, ...], np.ndarray[Any, Any]] = OrderedDict()
-        self._choices: OrderedDict[tuple[Path, Detail], ColumnChoice] = OrderedDict()
+        self._numbers: Cache[np.ndarray[Any, Any]] = Cache(_CACHED_NUMBERS, weigh=len)
+        self._tables: Cache[RowTable] = Cache(_CACHED_TABLES)
+        self._choices: Cache[ColumnChoice] = Cache(_CACHED_TABLES)
 
     def tables(self, run: Run, parts: Sequence[ReportPart] = (), detail: Detail = "complete") -> tuple[RowTable, ...]:
         """Return the tables of a run: one, or one for each file of a zip; none where the run has no file with rows.
@@ -237,27 +264,25 @@ class RowTables:
         """Return the numbers of the rows that a request selects, in its order."""
         order = _ROW if asked.sort is None else table.columns[asked.sort].order
         direction = "DESC" if asked.descending else "ASC"
-        cells = ", ".join(column.text for column in table.columns) if asked.text else ""
-        key = (table.path, order, direction if asked.sort is not None else "", cells, asked.text.casefold())
-        with self._lock:
-            if (known := self._numbers.get(key)) is not None:
-                self._numbers.move_to_end(key)
-                return known
-        if asked.sort is not None:
-            order = f"{order} {direction} NULLS LAST, {_ROW}"
         where, parameters = "", []
         if asked.text:
-            # a character that no one enters separates the cells, so that no text is found across two of them
-            where, parameters = f" WHERE contains(lower(concat_ws(chr(31), {cells})), lower($1))", [asked.text]
-        result = self._query(f"SELECT {_ROW}::UINTEGER AS n FROM {source}{where} ORDER BY {order}", parameters)
-        numbers = cast("np.ndarray[Any, Any]", result.fetchnumpy()["n"])
-        with self._lock:
-            self._numbers[key] = numbers
-            while len(self._numbers) > 1 and sum(map(len, self._numbers.values())) > _CACHED_NUMBERS:
-                self._numbers.popitem(last=False)
-        return numbers
+            conditions = [condition for column in table.columns if (condition := column.contains(asked.text))]
+            # `$1` also where no column can have the text, because the statement gets the parameter
+            where, parameters = f" WHERE {' OR '.join(conditions) or '$1 IS NULL'}", [asked.text]
+        if asked.sort is not None:
+            order = f"{order} {direction} NULLS LAST, {_ROW}"
+
+        def read() -> np.ndarray[Any, Any]:
+            result = self._query(f"SELECT {_ROW}::UINTEGER AS n FROM {source}{where} ORDER BY {order}", parameters)
+            return cast("np.ndarray[Any, Any]", result.fetchnumpy()["n"])
+
+        return self._numbers.get((table.path, order, where, asked.text.casefold()), read)
 
     def _table(self, path: Path, name: str = "") -> RowTable:
+        """Return the table of a file with all its columns; kept, because such a file never changes."""
+        return self._tables.get((path, name), lambda: self._read_table(path, name))
+
+    def _read_table(self, path: Path, name: str) -> RowTable:
         from pyarrow import ArrowException, parquet
 
         try:
@@ -298,18 +323,11 @@ class RowTables:
         """Return the columns that a file of the run shows; kept, because finding the empty ones may read the rows."""
         from whohas.formats.readable import choose_columns
 
-        key = (table.path, detail)
-        with self._lock:
-            if (known := self._choices.get(key)) is not None:
-                self._choices.move_to_end(key)
-                return known
         rows = RowsQuery("", part.statement.columns, part.name, part.statement.group)
-        choice = choose_columns(Extract(table.path, rows, table.rows), WriteOptions(detail=detail))
-        with self._lock:
-            self._choices[key] = choice
-            while len(self._choices) > _CACHED_CHOICES:
-                self._choices.popitem(last=False)
-        return choice
+        return self._choices.get(
+            (table.path, detail),
+            lambda: choose_columns(Extract(table.path, rows, table.rows), WriteOptions(detail=detail)),
+        )
 
     def _of_file(self, run: Run, file: Artifact, path: Path) -> tuple[RowTable, ...]:
         """Return the tables of a Parquet or CSV file, or of a zip of such files."""

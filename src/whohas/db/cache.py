@@ -24,17 +24,28 @@ class Cache(Generic[T]):
     newer one.
 
     Args:
-        size: the maximum number of entries; 0 turns the cache off.
+        size: the maximum weight of all entries together, of which the newest is kept in any case; 0 turns the cache
+            off.
+        weigh: returns the weight of a value; by default each weighs 1, so that `size` is the maximum number of entries.
         seconds: the maximum age of an entry; None for no limit.
         version: called at each lookup, by one thread at a time; when its result has changed, all entries are dropped.
     """
 
-    def __init__(self, size: int, *, seconds: float | None = None, version: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self,
+        size: int,
+        *,
+        weigh: Callable[[T], int] = lambda _: 1,
+        seconds: float | None = None,
+        version: Callable[[], object] | None = None,
+    ) -> None:
         self._size = size
+        self._weigh = weigh
         self._seconds = seconds
         self._version_of = version
         self._version: object = None
         self._cleared = 0
+        self._total = 0
         self._lock = threading.Lock()
         self._entries: OrderedDict[Hashable, tuple[T, float]] = OrderedDict()
 
@@ -57,10 +68,14 @@ class Cache(Generic[T]):
         value = make()
         with self._lock:
             if cleared == self._cleared:
+                if key in self._entries:
+                    self._total -= self._weigh(self._entries[key][0])
                 self._entries[key] = value, began
                 self._entries.move_to_end(key)
-                if len(self._entries) > self._size:
-                    self._entries.popitem(last=False)
+                self._total += self._weigh(value)
+                while len(self._entries) > 1 and self._total > self._size:
+                    _, (dropped, _) = self._entries.popitem(last=False)
+                    self._total -= self._weigh(dropped)
         return value
 
     def clear(self, then: Callable[[], object] = lambda: None) -> None:
@@ -85,6 +100,7 @@ class Cache(Generic[T]):
 
     def _forget(self) -> None:
         self._entries.clear()
+        self._total = 0
         self._cleared += 1
 
 

@@ -9,6 +9,7 @@ import secrets
 
 import anyio
 import anyio.to_thread
+from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
 from whohas.api.csrf import CsrfTokens
@@ -24,8 +25,9 @@ from whohas.runs.plans import RunPlan
 
 PAGES = Pages(RUNS.link)
 
-_FIRST = 50
-"""The rows of the page itself, which browsers without scripts show."""
+_FIRST = 30
+"""The rows of the page itself: a window full of them, which browsers without scripts show in pages."""
+_NUMBER = Markup(' class="number"')
 
 _queries = anyio.CapacityLimiter(QUERIES_AT_ONCE)
 
@@ -58,6 +60,7 @@ def _show_rows(view: View, id: str) -> Response:
         page=page,
         detail=detail,
         has_labels=plan is not None,
+        alignments=[_NUMBER if column.is_number else "" for column in table.columns],
         number_of_page=asked.start // _FIRST + 1,
         pages=max(1, -(-page.total // _FIRST)),
         token=_token(view, run),

@@ -1,5 +1,8 @@
-// A virtual table: of any number of rows only those in view are elements. It replaces the plain table of the page, and
-// gets its rows from the server in blocks, sorted and filtered there.
+// A virtual table: of any number of rows only those in view are elements. It gets its rows from the server in blocks,
+// sorted and filtered there.
+//
+// The first rows come with the page, in the plain table of browsers without scripts. Its `noscript` is a mere text for this
+// browser, which therefore does not lay out 24 columns of rows only to have them replaced.
 //
 // Browsers limit the height of an element (Firefox to 17.9 million pixels). Beyond MAX_HEIGHT the position of the scroll bar
 // is scaled: with 1,000,000 rows of 30 pixels, 30 million pixels are shown as 15, and one pixel of scrolling is two of rows.
@@ -9,7 +12,7 @@
   const ROW = 30, BLOCK = 100, MAX_HEIGHT = 15_000_000, KEPT_BLOCKS = 60, EXTRA = 6, WAIT = 80;
   const root = document.getElementById("grid");
   if (!root) return;
-  const table = root.querySelector("table");
+  const table = new DOMParser().parseFromString(root.querySelector("noscript").textContent, "text/html").querySelector("table");
   const columns = [...table.querySelectorAll("thead th")].map((th) => ({
     name: th.textContent.trim(), title: th.title, number: th.classList.contains("number"), width: 0, left: 0,
   }));
