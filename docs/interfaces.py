@@ -184,7 +184,8 @@ _EVENTS = {
     EventType.RUN_STARTED: "A run was accepted.",
     EventType.RUN_JOINED: "A start got the active run that makes the same report, for a new launcher.",
     EventType.RUN_CANCELLED: "An active run was cancelled.",
-    EventType.RUN_ENDED: "A run ended; the event has its state, and its files with size, rows and SHA-256.",
+    EventType.RUN_ENDED: "A run ended; the event has its state, the engine that executed it, and its files with size, "
+    "rows and SHA-256.",
     EventType.REPORT_DOWNLOADED: "A file, or a range of it, was handed out.",
     EventType.ADDRESS_HANDED_OUT: "A signed address of a file in an object store was handed out.",
     EventType.REPORT_VIEWED: "Somebody looked at the rows of a run in the web console.",

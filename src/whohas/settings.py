@@ -528,10 +528,10 @@ class Settings(BaseSettings):
     def _engine_is_set_up(self) -> Settings:
         if self.engine == "spark" and self.spark_url is None:
             raise ValueError("engine is spark, and there is no spark_url: set WHOHAS_SPARK_URL too")
-        if self.spark_url is not None and not self.warehouse_address.is_local:
+        if self.spark_url is not None and self.warehouse_address.scheme not in ("file", "s3"):
             raise ValueError(
-                "spark_url is set, and warehouse_url is an object store: Spark reads a warehouse in a folder that it "
-                "and whohas have at the same path; leave one of them out"
+                f"spark_url is set, and warehouse_url is an address of {self.warehouse_address.scheme}://: Spark reads "
+                "a warehouse in a folder that it and whohas have at the same path, or in s3://; leave one of them out"
             )
         return self
 

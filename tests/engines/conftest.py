@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from conformance import address
-from sparks import sail_server
+from sparks import SparkCluster, sail_server, spark_cluster
 from whohas.engine.remote import RemoteEngine, open_engine
 
 
@@ -22,4 +23,18 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def sail_engine(sail: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteEngine]:
     """A session on it."""
     with open_engine(address(sail, tmp_path_factory.mktemp("session"))) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
+    """Apache Spark: a master, two workers and a Connect server. Who kills one of them starts another."""
+    with spark_cluster(tmp_path_factory.mktemp("spark")) as started:
+        yield started
+
+
+@pytest.fixture
+def spark_engine(cluster: SparkCluster, tmp_path: Path) -> Iterator[RemoteEngine]:
+    """A session on it."""
+    with open_engine(address(cluster.url, tmp_path / "session")) as engine:
         yield engine

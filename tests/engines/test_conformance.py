@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,11 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chance import examples
-from conformance import CASES, LACKS, Case, address, conformance_table, differing_parts, run_plan
+from conformance import CASES, LACKS, Case, conformance_table, differing_parts, run_plan
 from factories import publish
-from sparks import spark_cluster
 from support import ROOT, whohas
-from whohas.engine.remote import RemoteEngine, open_engine
+from whohas.engine.remote import RemoteEngine
 from whohas.errors import WhohasError
 from whohas.search.index import searchable_snapshot
 from whohas.warehouse.store import Snapshot, Warehouse
@@ -120,30 +118,22 @@ def test_sail_gives_the_rows_of_any_company(
             assert differing_parts(sail_engine, plan, snapshot.root, Path(folder)) == [], report
 
 
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RemoteEngine]:
-    """A session on Apache Spark: a master, two workers and a Connect server."""
-    folder = tmp_path_factory.mktemp("spark")
-    with spark_cluster(folder) as url, open_engine(address(url, folder / "rows")) as engine:
-        yield engine
-
-
 @pytest.mark.engine
-def test_spark_gives_the_rows_of_duckdb(spark: RemoteEngine, snapshot: Snapshot, tmp_path: Path) -> None:
+def test_spark_gives_the_rows_of_duckdb(spark_engine: RemoteEngine, snapshot: Snapshot, tmp_path: Path) -> None:
     for case in CASES:
-        compare(spark, snapshot, case, LACKS["Spark"], tmp_path)
+        compare(spark_engine, snapshot, case, LACKS["Spark"], tmp_path)
 
 
 @pytest.mark.engine
 def test_engines_give_the_rows_of_generated_identities(
-    spark: RemoteEngine, sail_engine: RemoteEngine, tmp_path: Path
+    spark_engine: RemoteEngine, sail_engine: RemoteEngine, tmp_path: Path
 ) -> None:
     assert whohas(tmp_path / "home", "generate", tmp_path / "data", "--identities", "3000").returncode == 0
     assert whohas(tmp_path / "home", "load", tmp_path / "data").returncode == 0
     snapshot = searchable_snapshot(Warehouse(tmp_path / "home" / "warehouse"))
     for report in ("IDENTITIES", "IDENTITIES_DETAILS", "ORPHAN_IDENTITIES", "UNCORRELATED_ACCOUNTS"):
         plan = run_plan(snapshot, report, {})
-        for engine in (spark, sail_engine):
+        for engine in (spark_engine, sail_engine):
             assert differing_parts(engine, plan, snapshot.root, tmp_path) == [], report
 
 

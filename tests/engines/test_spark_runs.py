@@ -2,65 +2,49 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from auditing import lines, settle
 from child_work import work
 from conformance import address, run_plan
-from factories import link_copy
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
+from remote_runs import content, ended, exchanged, installation, over
+from sparks import full, read_only, sail_server, spark_alone
 from support import whohas
 from whohas import timeouts
+from whohas.engine.duckdb import ENGINE_VERSION
 from whohas.engine.remote import open_engine
 from whohas.errors import InvalidArguments, WhohasError
 from whohas.execution.processes import ForkServer, watch_child
 from whohas.execution.protocol import RemotePart
+from whohas.execution.recovery import Recovery
 from whohas.reports import orphan_identities
-from whohas.runs.models import Run, RunState
+from whohas.runs.models import RunState
 from whohas.services import Services, open_services
 from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
+
+if TYPE_CHECKING:
+    from whohas.execution.lease import WorkerLease
 
 
 @pytest.fixture
 def services(sail: str, acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> Iterator[Services]:
     """An installation with examples/acme and Sail, and no worker."""
-    (tmp_path / "home").mkdir()
-    link_copy(acme_home / "warehouse", tmp_path / "home")
-    with open_services(Settings(home=tmp_path / "home", spark_url=sail, keep_extracts=False)) as opened:
-        opened.on_demand.children.fork_server = fork_server
+    with installation(acme_home, tmp_path / "home", fork_server, spark_url=sail, keep_extracts=False) as opened:
         yield opened
-
-
-def over(services: Services, report: str, **arguments: Any) -> Run:
-    """A run that has ended."""
-    return ended(services, services.runs.start(report, arguments, "ann"))
-
-
-def ended(services: Services, run: Run) -> Run:
-    """A run, once it has ended."""
-    with services.runs.working():
-        return until(lambda: now if (now := services.runs.get(run.id)).state.is_over else None) or run
-
-
-def content(services: Services, run: Run, format: str) -> bytes:
-    _, file = services.runs.get_artifact(run.id, format)
-    return services.runs.path(run, file).read_bytes()
-
-
-def exchanged(services: Services) -> list[Path]:
-    """What is left in the folder between whohas and the engine."""
-    return list(services.settings.exchange_path.glob("*"))
 
 
 @pytest.mark.parametrize("format", ["csv", "ndjson", "json", "csv.gz"])
@@ -97,14 +81,22 @@ def test_a_replay_on_duckdb_proves_the_rows(services: Services) -> None:
     replay = services.on_demand.replay(run)
     assert replay.is_same
     assert replay.new_digest == services.runs.record(run).digest
+    assert (replay.stored_engine, replay.new_engine) == (services.runs.record(run).engine, ENGINE_VERSION)
+    command = whohas(services.settings.home, "replay", run.id)
+    assert command.stdout == f"The same 39 rows. {ENGINE_VERSION} gives those of {replay.stored_engine}.\n"
 
 
 def test_a_run_records_its_engine_and_statement(services: Services) -> None:
     run = over(services, "ORPHAN_IDENTITIES", engine="SPARK")
     assert run.arguments["engine"] == "spark"
     shown = whohas(services.settings.home, "show", run.id)
-    assert "Engine:    Spark\n" in shown.stdout
-    assert "-- As Spark executed it:\nWITH held AS (SELECT a.identityId," in shown.stdout
+    engine = services.runs.record(run).engine
+    assert re.fullmatch(r"Spark \d+\.\d+\.\d+ \(server \d+\.\d+\.\d+\)", engine)
+    assert f"Engine:    {engine}\n" in shown.stdout
+    assert f"-- As {engine} executed it:\nWITH held AS (SELECT a.identityId," in shown.stdout
+    settle(services.settings, services.database)
+    end = lines(services.settings.audit_log_path)[-1]
+    assert (end["type"], end["data"]["engine"]) == ("whohas.run.ended", engine)
 
 
 def test_the_engine_of_the_settings_is_the_default(services: Services, sail: str) -> None:
@@ -171,6 +163,68 @@ def test_an_engine_that_is_not_there_fails_the_run(services: Services) -> None:
     assert text.startswith(f"Spark at {away} cannot be reached, or ended while it ran the report: ")
     assert "WHOHAS_SPARK_URL" in text
     assert run.artefacts == ()
+
+
+@pytest.mark.parametrize("mounts", [read_only, full], ids=["denied", "full"])
+def test_a_folder_that_the_engine_cannot_write_fails_the_run(
+    mounts: Callable[[Path], str], acme_home: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    with (
+        sail_server(tmp_path, mounts(folder)) as url,
+        installation(acme_home, tmp_path / "home", fork_server, spark_url=url, spark_folder=folder) as opened,
+    ):
+        assert_cannot_write(opened, url)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("mounts", [read_only, full], ids=["denied", "full"])
+def test_a_folder_that_spark_cannot_write_fails_the_run(
+    mounts: Callable[[Path], str], acme_home: Path, tmp_path: Path, fork_server: ForkServer
+) -> None:
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    with (
+        spark_alone(tmp_path, {}, mounts(folder)) as url,
+        installation(acme_home, tmp_path / "home", fork_server, spark_url=url, spark_folder=folder) as opened,
+    ):
+        assert_cannot_write(opened, url)
+
+
+def assert_cannot_write(services: Services, url: str) -> None:
+    run = over(services, "IDENTITIES", engine="spark")
+    assert run.state is RunState.FAILED
+    (text,) = [message.text for message in run.messages]
+    assert text.startswith(f"Spark at {url} could not write the rows: ")
+    assert f"It must be able to write to {services.settings.exchange_path} (WHOHAS_SPARK_FOLDER)" in text
+    assert run.artefacts == ()
+    assert exchanged(services) == []
+
+
+@pytest.mark.engine
+def test_a_token_that_spark_refuses_fails_the_run(acme_home: Path, tmp_path: Path, fork_server: ForkServer) -> None:
+    with spark_alone(tmp_path, {"spark.connect.authenticate.token": "right"}) as url:
+        for token, state in ((None, RunState.FAILED), ("wrong", RunState.FAILED), ("right", RunState.SUCCEEDED)):
+            home = tmp_path / f"home-{token}"
+            with installation(acme_home, home, fork_server, spark_url=url, spark_token=token) as opened:
+                run = over(opened, "ORPHAN_IDENTITIES", engine="spark")
+            assert run.state is state, run.messages
+            texts = [message.text for message in run.messages]
+            print(texts)
+            if state is RunState.FAILED:
+                assert texts[0].startswith(f"Spark at {url} refused the token of whohas: UNAUTHENTICATED: ")
+                assert "WHOHAS_SPARK_TOKEN" in texts[0]
+                assert "wrong" not in texts[0]
+
+
+def test_rows_that_an_engine_writes_late_are_removed(services: Services) -> None:
+    run = over(services, "ORPHAN_IDENTITIES", engine="spark")
+    late = services.settings.exchange_path / f"{run.id}-1" / "part-0" / "_temporary"
+    late.mkdir(parents=True)
+    no_lease = cast("WorkerLease", None)
+    Recovery(services.settings, services.database, services.artefacts, no_lease, list).remove_late_files()
+    assert exchanged(services) == []
 
 
 def test_views_of_a_session_end_with_it(sail: str, acme_home: Path, tmp_path: Path) -> None:

@@ -59,14 +59,14 @@ def _documents() -> list[dict[str, Any]]:
     return documents
 
 
-_DOCUMENTS = _documents()
+DOCUMENTS = _documents()
 
 
 @cache
 def _corpus() -> Corpus:
     folder = Path(tempfile.mkdtemp(prefix="whohas-fuzz-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Corpus(folder, roles=_DOCUMENTS)
+    return Corpus(folder, roles=DOCUMENTS)
 
 
 Values = dict[str, list[str]]
@@ -113,7 +113,7 @@ def _row(document: dict[str, Any]) -> Row:
     return Row(texts, (document["id"], *owner), ("enabled", document.get("enabled")), created, objects)
 
 
-_ROWS = {document["id"]: _row(document) for document in _DOCUMENTS}
+_ROWS = {document["id"]: _row(document) for document in DOCUMENTS}
 
 
 def words(value: str) -> list[str]:
@@ -296,15 +296,15 @@ def _grouped(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 
 _nested = st.builds(Nested, st.just("entitlements"), st.recursive(_inner_leaf, _grouped, max_leaves=4))
-_tree = st.recursive(_leaf_nodes | _nested, _grouped, max_leaves=10)
+TREES = st.recursive(_leaf_nodes | _nested, _grouped, max_leaves=10)
 
 
-def _text_of(node: Node) -> str:
+def text_of(node: Node) -> str:
     return inside_of(node) if isinstance(node, Group) else printed(node)
 
 
 def _check_tree(node: Node) -> bool:
-    query = _text_of(node)
+    query = text_of(node)
     assert bare(measured(len(query), parse, query)) == bare(node), query
     assert explain(node)
     found = measured(len(query), _corpus().ids, query, "roles")
@@ -343,4 +343,4 @@ def _check_text(query: str) -> bool:
 
 def checks() -> tuple[Check, ...]:
     """Return trees that are evaluated, and texts."""
-    return single(_tree, _check_tree), fuzzed(_tree.map(_text_of), _PIECES, _check_text, 6_000)
+    return single(TREES, _check_tree), fuzzed(TREES.map(text_of), _PIECES, _check_text, 6_000)

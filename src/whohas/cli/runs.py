@@ -199,9 +199,11 @@ def _lines(details: RunDetails, zone: str) -> Iterator[str]:
 
 
 def _engine(details: RunDetails) -> str:
-    """Return the name of the engine that executes a run, for people."""
+    """Return the engine that executes a run, for people, with its version once the run has rows."""
     from whohas.engine.remote import ENGINE_TITLES
 
+    if version := details.statement.get("engineVersion"):
+        return version
     name = details.statement.get("engine") or "duckdb"  # a server of an earlier version does not say
     return ENGINE_TITLES.get(name, name)
 
@@ -209,7 +211,9 @@ def _engine(details: RunDetails) -> str:
 def _print_replay(found: Mapping[str, Any], before: int) -> None:
     rows = sum(part["rows"] for part in found["now"]["parts"])
     if found["same"]:
-        print(f"The same {rows:,} rows." if rows != 1 else "The same row.")
+        then, now = found.get("engineThen"), found.get("engineNow")
+        engines = f" {now} gives those of {then}." if then and now and then != now else ""
+        print(f"{f'The same {rows:,} rows.' if rows != 1 else 'The same row.'}{engines}")
         return
     if found["same"] is None:
         print(f"{found['reason']} There are {rows:,} rows now, and {before:,} then.", file=sys.stderr)

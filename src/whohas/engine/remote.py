@@ -79,7 +79,8 @@ class RemoteTable:
 
     Attributes:
         name: its name in translated statements.
-        folder: the folder of the Delta table; empty for a view of the search index, which is plain Parquet files.
+        folder: the folder of the Delta table, or its address in an object store; empty for a view of the search index,
+            which is plain Parquet files.
         version: the version of the Delta table; None if the snapshot has no rows of the table.
         columns: name and DuckDB type of each column; empty for a view.
         files: the Parquet files of that version, for engines that cannot read Delta tables.

@@ -27,6 +27,9 @@ _SETTINGS: Final = {
 }
 """Settings of the session by which Spark computes what DuckDB computes."""
 
+_TIDY: Final = ("spark.sql.connect.shuffleDependency.fileCleanup.enabled", "true")
+"""The setting by which executors remove their temporary files when a statement ends, and not only some time later."""
+
 _RETRIES: Final = 5
 """Attempts at a call that fails because the server cannot be reached; together they take about 17 seconds."""
 
@@ -72,6 +75,8 @@ def _connected(address: EngineAddress, id: str) -> SparkSession:
             warnings.simplefilter("ignore", UserWarning)  # it advises against the value that is set
             for name, value in _SETTINGS.items():
                 session.conf.set(name, value)
+            with suppress(Exception):  # some services let nobody set it
+                session.conf.set(*_TIDY)
         return session
     except Exception as error:
         raise _engine_error(error, address) from error
@@ -95,8 +100,17 @@ class SparkEngine:
 
     @property
     def version(self) -> str:
-        """The version that the server reports, such as `Spark 4.2.0`; of Sail, that of the Spark that it speaks as."""
-        return f"Spark {self._session.version}"
+        """The version that the server reports, such as `Spark 4.2.0`.
+
+        Sail reports the version of Spark whose protocol it speaks, and by the function `version` its own. Example:
+        `Spark 4.2.0 (server 0.7.2)`.
+        """
+        version = self._session.version
+        with suppress(Exception):
+            ((own,),) = self._session.sql("SELECT version()").collect()
+            if not own.startswith(version):
+                return f"Spark {version} (server {own})"
+        return f"Spark {version}"
 
     def write_rows(
         self, sql: str, tables: Sequence[RemoteTable], folder: Path, on_share: Callable[[float], None]
@@ -158,7 +172,8 @@ class SparkEngine:
 
 
 def _uri(path: str) -> str:
-    return Path(path).as_uri()
+    """Return the address of a file or folder as Spark writes it. Its connector for S3 is named s3a, also in Sail."""
+    return path.replace("s3://", "s3a://", 1) if path.startswith("s3://") else Path(path).as_uri()
 
 
 def _quoted(name: str) -> str:
@@ -178,6 +193,10 @@ def _lacks_delta(error: Exception) -> bool:
     return (condition is not None and condition() == "DATA_SOURCE_NOT_FOUND") or "DATA_SOURCE_NOT_FOUND" in str(error)
 
 
+_GONE: Final = ("UNAVAILABLE", "failed to connect", "Failed to connect", "RETRIES_EXCEEDED", "INVALID_HANDLE")
+"""Signs in an error that the server cannot be reached, or was started again and does not know the session."""
+
+
 def _engine_error(error: Exception, address: EngineAddress, action: str = "run the report's statement") -> WhohasError:
     """Return an error of the client as one of whohas: what failed, the engine's own words, and what to do.
 
@@ -190,22 +209,36 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
         return Unavailable(
             f"Spark at {host} refused the token of whohas: {words} Correct WHOHAS_SPARK_TOKEN. {_REMEDY}"
         )
-    if "UNAVAILABLE" in words or "failed to connect" in words.casefold() or "RETRIES_EXCEEDED" in words:
+    if any(sign in words for sign in _GONE):
         return Unavailable(
             f"Spark at {host} cannot be reached, or ended while it ran the report: {words} Start it, or correct "
             f"WHOHAS_SPARK_URL, and start the report again. {_REMEDY}"
+        )
+    if address.folder in words or "No space left" in words:
+        return WhohasError(
+            f"Spark at {host} could not write the rows: {words} It must be able to write to "
+            f"{Path(address.folder).parent} (WHOHAS_SPARK_FOLDER), and have room there. Correct that, and start the "
+            f"report again. {_REMEDY}"
         )
     return WhohasError(
         f"Spark at {host} could not {action}: {words} Correct that there, and start the report again. {_REMEDY}"
     )
 
 
+def _own_words(error: BaseException) -> str:
+    """Return the text of one error; of an error of gRPC, the name of its status and its details."""
+    code, details = getattr(error, "code", None), getattr(error, "details", None)
+    if callable(code) and callable(details) and (status := code()) is not None:
+        return f"{getattr(status, 'name', status)}: {details()}"
+    return str(error).strip()
+
+
 def _words(error: Exception) -> str:
     """Return an error's own words as one line, at most 500 characters."""
-    texts = [str(error).strip()]
+    texts = [_own_words(error)]
     cause: BaseException | None = error.__cause__ or error.__context__
     while cause is not None and len(texts) < 4:
-        texts.append(str(cause).strip())
+        texts.append(_own_words(cause))
         cause = cause.__cause__ or cause.__context__
     text = next((text for text in texts if text), type(error).__name__)
     if "UNAVAILABLE" not in text:

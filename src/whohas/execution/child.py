@@ -84,7 +84,8 @@ def do_work(work: Work, report: Callable[..., None], connection: duckdb.DuckDBPy
             `rows` (written so far). In the last call: `files` (format, path, key, rows, bytes and SHA-256 of each
             extract and output, synced to disk or uploaded), `notes` (warnings for readers of the run), `phases` (see
             `RunProgress.end_phases`), `digest` (of the rows of the statements; None where no statement was
-            executed) and `summary` (of the rows of each part; None where there is no extract).
+            executed), `engine` (which executed them, with its version; empty likewise) and `summary` (of the rows of
+            each part; None where there is no extract).
         connection: an unused connection from `connect_unlimited` for the first statement; None to open one.
 
     Raises:
@@ -140,6 +141,7 @@ class _JobRunner:
         self._notes: list[str] = []
         self._digests: list[dict[str, Any]] = []
         self._summaries: list[RowsSummary] = []
+        self._executed_by = ENGINE_VERSION
 
     def _weights(self) -> Generator[float]:
         work = self._work
@@ -186,6 +188,7 @@ class _JobRunner:
         # the engine may run as another user, to whom the folder above has been opened
         folder.chmod(folder.parent.stat().st_mode & 0o7777)
         with open_engine(address) as engine, _stopping(engine):
+            self._executed_by = engine.version
             for number, part in enumerate(self._work.parts):
                 assert part.remote is not None, "all parts of a run are executed on one engine"
                 self._progress.begin_phase(f"Running on {ENGINE_TITLES[address.engine]}")
@@ -200,8 +203,14 @@ class _JobRunner:
 
     def _report_end(self, files: list[dict[str, Any]]) -> None:
         digest = {"engine": ENGINE_VERSION, "parts": self._digests} if self._digests else None
-        summary = [summary.to_json() for summary in self._summaries] or None
-        self._report(files=files, notes=self._notes, phases=self._progress.end_phases(), digest=digest, summary=summary)
+        self._report(
+            files=files,
+            notes=self._notes,
+            phases=self._progress.end_phases(),
+            digest=digest,
+            engine=self._executed_by if digest else "",
+            summary=[summary.to_json() for summary in self._summaries] or None,
+        )
 
     def _summarize(self, sources: list[_PartRows]) -> None:
         """Compute the summary of each part from its extract."""

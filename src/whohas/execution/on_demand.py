@@ -56,6 +56,8 @@ class ReplayResult:
         run: the run that was replayed.
         stored_digest: the digest that was stored with the run; None where none was.
         new_digest: the digest of the rows that its statements yield now.
+        stored_engine: the engine that executed the run, with its version; empty where none was stored.
+        new_engine: the engine that executed its statements now.
         analysers: the versions of the text analyser that made the search index, then and now; each None where the run
             reads no search index.
     """
@@ -63,6 +65,8 @@ class ReplayResult:
     run: Run
     stored_digest: RowsDigest | None
     new_digest: RowsDigest
+    stored_engine: str
+    new_engine: str
     analysers: tuple[int | None, int | None] = (None, None)
 
     @property
@@ -258,7 +262,12 @@ class OnDemandRenderer:
         assert done.digest is not None, "a work without outputs reports a digest"
         versions = index_versions(snapshot) if record.plan.views else None
         return ReplayResult(
-            run, record.digest, done.digest, (record.plan.analyser, versions.analyser if versions else None)
+            run,
+            record.digest,
+            done.digest,
+            record.engine,
+            done.engine,
+            (record.plan.analyser, versions.analyser if versions else None),
         )
 
     def summarize(self, run: Run) -> tuple[RowsSummary, ...]:

@@ -56,6 +56,7 @@ class WorkResult:
         phases: the duration of each phase; see `RunProgress.end_phases`.
         digest: the digest of the rows of its statements; None where it executed none.
         summary: the summary of each part; None where no rows were extracted.
+        engine: the engine that executed the statements, with its version; empty where the rows are those of extracts.
     """
 
     files: list[dict[str, Any]]
@@ -63,6 +64,7 @@ class WorkResult:
     phases: list[dict[str, Any]]
     digest: RowsDigest | None
     summary: tuple[RowsSummary, ...] | None
+    engine: str
 
     @property
     def messages(self) -> tuple[Message, ...]:

@@ -18,6 +18,7 @@ from whohas import timeouts
 from whohas.background import PeriodicTask
 from whohas.execution.lease import WorkerLease
 from whohas.runs import repository
+from whohas.runs.engines import remove_exchanged
 from whohas.runs.models import RunState
 from whohas.settings import Settings
 from whohas.storage import ArtifactStore
@@ -105,10 +106,12 @@ class Recovery:
         return cancelled
 
     def remove_late_files(self) -> None:
-        """Remove files that lost attempts wrote after their run was over, of runs that ended in the last 10 minutes."""
+        """Remove files that lost attempts, or engines on other machines, wrote after their run was over, of runs that
+        ended in the last 10 minutes."""
         with self.database.connect() as connection:
             over = repository.ended_since(connection, repository.now() - _STRAY)
         for run in over:
             self.artefacts.remove_attempts(
                 run.id, run.attempt - 1 if run.state in (RunState.SUCCEEDED, RunState.WARNED) else run.attempt
             )
+            remove_exchanged(self.settings, run.id, run.attempt)

@@ -40,7 +40,7 @@ from whohas.execution.work import NO_EXTRACT, output_file, parts_of
 from whohas.formats.registry import find_format
 from whohas.plurals import pluralize
 from whohas.runs import repository
-from whohas.runs.engines import engine_address
+from whohas.runs.engines import engine_address, engine_files, remove_exchanged
 from whohas.runs.models import Message, MessageLevel, Run, RunState, log_context
 from whohas.runs.plans import RunPlan
 from whohas.runs.stored_plans import IndexChanged, hold_snapshot, plan_late, run_metadata
@@ -174,7 +174,7 @@ class Supervisor:
     def _execute(self, run: Run) -> None:
         with structlog.contextvars.bound_contextvars(run_id=run.id, attempt=run.attempt, **log_context(run.attributes)):
             self.artefacts.remove_attempts(run.id, run.attempt - 1)
-            self._remove_exchanged(run)
+            remove_exchanged(self.settings, run.id, run.attempt)
             if run.lost >= self.settings.run_attempts:
                 self._fail(
                     run,
@@ -231,12 +231,7 @@ class Supervisor:
         finally:
             shutil.rmtree(spill, ignore_errors=True)
             shutil.rmtree(scratch, ignore_errors=True)
-            self._remove_exchanged(run)
-
-    def _remove_exchanged(self, run: Run) -> None:
-        """Remove the rows that other engines wrote for this attempt at a run, or for those before it."""
-        for attempt in range(1, run.attempt + 1):
-            shutil.rmtree(self.settings.exchange_path / f"{run.id}-{attempt}", ignore_errors=True)
+            remove_exchanged(self.settings, run.id, run.attempt)
 
     def _make(
         self, run: Run, plan: RunPlan, spill: Path, scratch: Path
@@ -248,7 +243,7 @@ class Supervisor:
         """
         child = self.children.fork()
         try:
-            with hold_snapshot(run, plan, self.warehouse, lambda: self._check_wanted(run)) as snapshot:
+            with hold_snapshot(run, plan, self.warehouse, lambda: self._check_wanted(run), on_engine=True) as snapshot:
                 work = self._work(run, plan, snapshot, spill, scratch)
                 done = self._watch(run, child, work)
             zipped = {output.path for output in work.outputs if output.zipped}
@@ -311,7 +306,7 @@ class Supervisor:
             return kept if self.settings.keep_extracts else replace(kept, key="")
 
         extracts = len(run.formats) > 1 or any(find_format(format).copy is None for format in run.formats)
-        parts, tables = parts_of(plan, self.warehouse.root, extract, on_engine=True)
+        parts, tables = parts_of(plan, self.warehouse.root, extract, engine_files(plan, snapshot))
         names = {format: f"{format}.zip" if plan.zipped else format for format in run.formats}
         return Work(
             parts=parts,
@@ -417,6 +412,7 @@ class Supervisor:
                 done.phases,
                 done.digest,
                 done.summary,
+                done.engine,
             )
         )
 

@@ -10,6 +10,7 @@ from whohas.engine.summary import EMPTY_SUMMARY
 from whohas.execution.protocol import OutputFile, RemotePart, WorkPart
 from whohas.filenames import content_disposition
 from whohas.formats.registry import media_type_of
+from whohas.runs.engines import EngineFiles
 from whohas.runs.models import Run
 from whohas.runs.plans import RunPlan
 from whohas.settings import Settings
@@ -34,7 +35,7 @@ def output_file(target: FileTarget, run: Run, format: str, zipped: bool, setting
 
 
 def parts_of(
-    plan: RunPlan, root: Path, extract: Callable[[int], FileTarget], *, on_engine: bool = False
+    plan: RunPlan, root: Path, extract: Callable[[int], FileTarget], engine_files: EngineFiles | None = None
 ) -> tuple[tuple[WorkPart, ...], tuple[TableFiles, ...]]:
     """Return the parts of the work that a plan describes, and the tables that their statements read.
 
@@ -42,9 +43,12 @@ def parts_of(
         root: the folder of the warehouse.
         extract: returns, for the number of a part, the Parquet file that its rows are extracted to before they are
             formatted; `NO_EXTRACT` if they are formatted as they come.
-        on_engine: whether the statements are executed on the engine of the plan, as the run's are; otherwise on DuckDB.
+        engine_files: where the engine of the plan finds the tables, for its statements to be executed there; None to
+            execute them on DuckDB.
     """
-    statements, tables = plan.statements_at(root)
+    statements, tables = (
+        plan.statements_at(root) if engine_files is None else ([part.statement for part in plan.parts], ())
+    )
     targets = [extract(number) for number in range(len(statements))]
     parts = (
         WorkPart(
@@ -60,13 +64,13 @@ def parts_of(
             extract_key=target.key,
             # only an extract is summarized
             summary=statement.summary if target.path else EMPTY_SUMMARY,
-            remote=_remote(plan, number, root) if on_engine and plan.translated else None,
+            remote=None if engine_files is None else _remote(plan, number, engine_files),
         )
         for number, (part, statement, target) in enumerate(zip(plan.parts, statements, targets, strict=True))
     )
     return tuple(parts), tables
 
 
-def _remote(plan: RunPlan, number: int, root: Path) -> RemotePart:
+def _remote(plan: RunPlan, number: int, files: EngineFiles) -> RemotePart:
     translated = plan.translated[number]
-    return RemotePart(translated.sql, plan.remote_tables(number, root), translated.order)
+    return RemotePart(translated.sql, plan.remote_tables(number, files.root, files.index), translated.order)

@@ -39,11 +39,15 @@ def run_cancelled(run: Run, by: Actor) -> Event:
     return Event(EventType.RUN_CANCELLED, run.id, by, "accepted", _facts(run))
 
 
-def run_ended(run: Run) -> Event:
-    """Return the event that a run has ended, with its state and its files, extracts excluded."""
+def run_ended(run: Run, engine: str) -> Event:
+    """Return the event that a run has ended, with its state and its files, extracts excluded.
+
+    Args:
+        engine: the engine that executed it, with its version; empty for a run without rows.
+    """
     files = [_file(artefact) for artefact in run.artefacts if artefact.format != EXTRACT]
-    facts = {**_facts(run), "launcher": run.launcher, "rows": run.rows, "files": files or None}
-    return Event(EventType.RUN_ENDED, run.id, SYSTEM, run.state.value, facts)
+    ran = {"launcher": run.launcher, "rows": run.rows, "engine": engine or None, "files": files or None}
+    return Event(EventType.RUN_ENDED, run.id, SYSTEM, run.state.value, {**_facts(run), **ran})
 
 
 def report_downloaded(run: Run, artefact: Artifact, by: Actor, name: str, span: tuple[int, int] | None) -> Event:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
+
+import structlog
 
 from whohas.engine.remote import ENGINE_TITLES, EngineAddress, EngineName
 from whohas.errors import InvalidArguments, Unavailable
 from whohas.runs.models import Run
+from whohas.runs.plans import RunPlan
+from whohas.search.index import shared_index_prefix
 from whohas.settings import Settings
+from whohas.warehouse.store import Snapshot
+
+log = structlog.get_logger("whohas.engines")
 
 ENGINE_ARGUMENT: Final = "engine"
 """The argument, which every report accepts, that names the engine of a run."""
@@ -57,8 +67,49 @@ def engine_address(engine: EngineName, run: Run, settings: Settings) -> EngineAd
         token=token.get_secret_value() if token is not None else "",
         session=_session(run, run.attempt),
         lost=_session(run, run.attempt - 1) if run.attempt > 1 else "",
-        folder=str(settings.exchange_path / f"{run.id}-{run.attempt}"),
+        folder=str(_folder(settings, run.id, run.attempt)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFiles:
+    """Where an engine on other machines finds the files of a snapshot.
+
+    Attributes:
+        root: the folder of the warehouse, or its address in an object store, such as `s3://acme-identity/whohas`.
+        index: the prefix of the search index below that address; empty for a folder.
+    """
+
+    root: str
+    index: str = ""
+
+
+def engine_files(plan: RunPlan, snapshot: Snapshot) -> EngineFiles | None:
+    """Return where the engine of a plan finds the files of its snapshot; None for DuckDB.
+
+    The search index must have been built.
+    """
+    if plan.engine == "duckdb":
+        return None
+    if snapshot.remote is None:
+        return EngineFiles(str(snapshot.root))
+    return EngineFiles(str(snapshot.remote.store.address), shared_index_prefix(snapshot) if plan.views else "")
+
+
+def remove_exchanged(settings: Settings, run_id: str, attempt: int) -> None:
+    """Remove the rows that engines wrote for an attempt at a run, and for those before it. Failures are logged."""
+    for number in range(1, attempt + 1):
+        folder = _folder(settings, run_id, number)
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("rows of an engine not removed", run_id=run_id, folder=str(folder), reason=str(error))
+
+
+def _folder(settings: Settings, run_id: str, attempt: int) -> Path:
+    return settings.exchange_path / f"{run_id}-{attempt}"
 
 
 def _session(run: Run, attempt: int) -> str:

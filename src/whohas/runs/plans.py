@@ -113,24 +113,26 @@ class RunPlan:
         views = {name: [root / path for path in paths] for name, paths in self.views.items()}
         return resolve_files([part.statement for part in self.parts], files, views)
 
-    def remote_tables(self, number: int, root: Path) -> tuple[RemoteTable, ...]:
-        """Return the tables that a part's translated statement reads, for a warehouse in the folder `root`.
+    def remote_tables(self, number: int, root: Path | str, index: str = "") -> tuple[RemoteTable, ...]:
+        """Return the tables that a part's translated statement reads.
 
         Args:
             number: the index of the part.
+            root: the folder of the warehouse, or its address in an object store.
+            index: the prefix of the search index below an address; empty for a folder, where the plan has it.
         """
-        return tuple(self._remote_table(name, root) for name in self.translated[number].tables)
+        return tuple(self._remote_table(name, root, index) for name in self.translated[number].tables)
 
-    def _remote_table(self, name: str, root: Path) -> RemoteTable:
+    def _remote_table(self, name: str, root: Path | str, index: str) -> RemoteTable:
         if name in self.views:
-            files = tuple(str(root / path) for path in self.views[name])
-            return RemoteTable(engine_table_name(name), "", None, (), files)
+            paths = [f"{index}/{Path(path).name}" if index else path for path in self.views[name]]
+            return RemoteTable(engine_table_name(name), "", None, (), tuple(f"{root}/{path}" for path in paths))
         return RemoteTable(
             engine_table_name(name),
-            str(root / name),
+            f"{root}/{name}",
             self.versions.get(name),
             tuple((column.name, duckdb_type(column.type)) for column in TABLES[name].schema),
-            tuple(str(root / path) for path in self.files[name]),
+            tuple(f"{root}/{path}" for path in self.files[name]),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -239,12 +241,15 @@ class RowsRecord:
         digest: the digest of the rows; None while the run is not over, and where none was stored.
         statement: the SQL of a run that was stored without a plan; empty otherwise.
         summary: the summary of each part; None where none was computed yet.
+        engine: the engine that executed the run, with its version, such as `Spark 4.2.0`; empty while the run is not
+            over, and where an earlier version stored none.
     """
 
     plan: RunPlan | None = None
     digest: RowsDigest | None = None
     statement: str = ""
     summary: tuple[RowsSummary, ...] | None = None
+    engine: str = ""
 
     @property
     def sql(self) -> str:

@@ -53,7 +53,7 @@ _ACTIVE_AND_QUEUED = sa.select(
     sa.select(sa.func.count()).where(run.c.state == RunState.QUEUED.value).scalar_subquery(),
 )
 _RECORD = (
-    sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest, run_plan.c.summary)
+    sa.select(run.c.statement, run_plan.c.plan, run_plan.c.digest, run_plan.c.summary, run_plan.c.engine)
     .select_from(run.outerjoin(run_plan, run_plan.c.run == run.c.id))
     .where(run.c.id == sa.bindparam("run_id"))
 )
@@ -111,7 +111,7 @@ def _insert_plan(dialect: str) -> sa.Insert:
 
 
 def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
-    """Return the stored plan, digest, SQL and summary of a run; an empty record where there is no such run."""
+    """Return the stored plan, digest, SQL, summary and engine of a run; an empty record where there is no such run."""
     row = connection.execute(_RECORD, {"run_id": run_id}).first()
     if row is None:
         return RowsRecord()
@@ -120,6 +120,7 @@ def get_record(connection: sa.Connection, run_id: str) -> RowsRecord:
         None if row.digest is None else RowsDigest.from_json(row.digest),
         row.statement,
         None if row.summary is None else tuple(map(RowsSummary.from_json, row.summary)),
+        row.engine or "",
     )
 
 
@@ -414,12 +415,13 @@ def finish(
     phase_facts: Sequence[Mapping[str, Any]] = (),
     digest: RowsDigest | None = None,
     summary: Sequence[RowsSummary] | None = None,
+    engine: str = "",
 ) -> bool:
     """End a run that is still running on this attempt, and return whether it has ended in this state.
 
-    In the same transaction the digest and the summary of its rows are stored, webhook messages and the audit event are
-    written, and its phases are added to the totals. A repeated call, after a commit whose response was lost, returns
-    True and changes nothing. False where the run was cancelled or taken over.
+    In the same transaction the digest and the summary of its rows and the engine are stored, webhook messages and the
+    audit event are written, and its phases are added to the totals. A repeated call, after a commit whose response was
+    lost, returns True and changes nothing. False where the run was cancelled or taken over.
 
     Args:
         claimed: the run as this worker claimed it, which identifies the attempt.
@@ -431,6 +433,7 @@ def finish(
         phase_facts: see `phase_totals.add_phases`.
         digest: the digest of the rows; None where none was computed.
         summary: the summary of each part; None where none was computed.
+        engine: the engine that executed it, with its version; empty where it failed.
     """
     values = {
         "state": state.value,
@@ -445,10 +448,11 @@ def finish(
         values["percent"] = 100
     if _update_running(connection, claimed, values):
         if digest is not None:
-            connection.execute(_PLAN_OF_RUN, {"its_run": claimed.id, "digest": digest.to_json()})
+            values = {"its_run": claimed.id, "digest": digest.to_json(), "engine": engine}
+            connection.execute(_PLAN_OF_RUN, values)
         if summary is not None:
             set_summary(connection, claimed.id, summary)
-        _write_end_events(connection, claimed.id)
+        _write_end_events(connection, claimed.id, engine)
         phase_totals.add_phases(connection, claimed.report_type, phase_facts)
         return True
     return has_ended(connection, claimed, state)
@@ -513,10 +517,10 @@ def _notify(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"NOTIFY {NOTIFY_CHANNEL}")
 
 
-def _write_end_events(connection: sa.Connection, run_id: str) -> None:
-    """Write the webhook messages and the audit event of a run that has ended."""
+def _write_end_events(connection: sa.Connection, run_id: str, engine: str = "") -> None:
+    """Write the webhook messages and the audit event of a run that has ended; see `finish` for `engine`."""
     webhook_messages.insert_messages(connection, run, run_id)
-    audit.write_event(connection, audit_events.run_ended(_get_existing(connection, run_id)))
+    audit.write_event(connection, audit_events.run_ended(_get_existing(connection, run_id), engine))
 
 
 def _get_existing(connection: sa.Connection, run_id: str) -> Run:

@@ -4,9 +4,10 @@ stored none."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 
 from deltalake.exceptions import DeltaError
 
@@ -28,7 +29,7 @@ from whohas.warehouse.store import Snapshot, Warehouse, deleted_data_error
 
 @contextmanager
 def hold_snapshot(
-    run: Run, plan: RunPlan, warehouse: Warehouse, check: Callable[[], None] = lambda: None
+    run: Run, plan: RunPlan, warehouse: Warehouse, check: Callable[[], None] = lambda: None, *, on_engine: bool = False
 ) -> Generator[Snapshot]:
     """Yield the snapshot of a run while its plan is executed, after checking that all files that the plan reads exist.
 
@@ -42,6 +43,7 @@ def hold_snapshot(
 
     Args:
         check: called repeatedly while files are downloaded; what it raises ends the download.
+        on_engine: whether the engine of the plan reads the files; it reads those in an object store there.
 
     Raises:
         NotFound: the snapshot is no longer kept, or some of its data files were removed, before or while the plan was
@@ -51,9 +53,19 @@ def hold_snapshot(
     """
     snapshot = warehouse.snapshot(run.snapshot)
     with ExitStack() as stack:
-        if snapshot.remote is not None:
-            stack.enter_context(_held_copies(snapshot, plan, check))
-        _require(snapshot, plan.files)
+        if snapshot.remote is not None and on_engine and plan.engine != "duckdb":
+            missing = snapshot.remote.missing
+        else:
+            missing = partial(_missing, snapshot)
+            if snapshot.remote is not None:
+                stack.enter_context(_held_copies(snapshot, plan, check))
+
+        def require(error: Exception | None = None) -> None:
+            wanted = [path for paths in plan.files.values() for path in paths]
+            if gone := missing(wanted):
+                raise deleted_data_error(snapshot.number, gone) from error
+
+        require()
         if plan.views:
             stack.enter_context(locked_index(warehouse, snapshot))
         before = index_versions(snapshot) if plan.views else None
@@ -61,8 +73,8 @@ def hold_snapshot(
             yield snapshot
         except (WhohasError, OSError) as error:
             if not isinstance(error, NotFound):
-                _require(snapshot, plan.files, error)
-                if _missing(snapshot, plan.views):
+                require(error)
+                if _missing(snapshot, [path for paths in plan.views.values() for path in paths]):
                     raise IndexChanged("The search index of this run was removed while the run read it.") from error
             raise
         if plan.views and index_versions(snapshot) not in (before, None):
@@ -93,13 +105,8 @@ class IndexChanged(WhohasError):
     """The search index of a snapshot was changed while a run read it: another attempt may succeed."""
 
 
-def _require(snapshot: Snapshot, files: Mapping[str, Sequence[str]], error: Exception | None = None) -> None:
-    if gone := _missing(snapshot, files):
-        raise deleted_data_error(snapshot.number, gone) from error
-
-
-def _missing(snapshot: Snapshot, files: Mapping[str, Sequence[str]]) -> list[str]:
-    return [path for paths in files.values() for path in paths if not (snapshot.root / path).is_file()]
+def _missing(snapshot: Snapshot, paths: Iterable[str]) -> list[str]:
+    return [path for path in paths if not (snapshot.root / path).is_file()]
 
 
 def run_metadata(run: Run, snapshot: Snapshot) -> ReportMetadata:

@@ -47,6 +47,7 @@ run_plan = sa.Table(
     sa.Column("plan", sa.JSON, nullable=False, comment="what it does; see `plans.RunPlan`"),
     sa.Column("digest", sa.JSON, comment="of its rows, once it has ended with files; see `plans.RowsDigest`"),
     sa.Column("summary", sa.JSON, comment="of each part, once it was computed; see `RowsSummary`"),
+    sa.Column("engine", sa.Text, comment="that executed it, with its version, once it has rows"),
 )
 """The plan of each run and the digest of its rows. Not columns of `run`, whose rows are read at every poll and must be
 small."""

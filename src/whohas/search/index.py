@@ -398,6 +398,22 @@ _KEPT = 3
 _RECORD = "index.json"
 
 
+def shared_index_prefix(snapshot: Snapshot) -> str:
+    """Return the prefix of a snapshot's search index in the object store of its warehouse.
+
+    Raises:
+        Unavailable: the store does not have the index.
+    """
+    assert snapshot.remote is not None
+    found = find_shared_index(snapshot.remote, snapshot.number, _is_usable)
+    if found is None:
+        raise Unavailable(
+            f"The search index of snapshot {snapshot.number} is not in {snapshot.remote.store.address}, where the "
+            "engine of the run reads it. Start the report again, on the newest data."
+        )
+    return found.prefix
+
+
 def _folder(snapshot: Snapshot) -> Path:
     return snapshot.root / "search" / f"{snapshot.number:09}"
 

@@ -87,7 +87,7 @@ def get_run(request: Request, id: str) -> Response:
                 "description": "SQL with its parameters inserted, which DuckDB executes as printed; with `Accept: "
                 "application/json` each statement with its parameters, columns (their names in typed files and "
                 "their types) and its translation where another engine executed it, the snapshot, the version that "
-                "planned the run, the engine, and the digest of its rows.",
+                "planned the run, the engine with its version, and the digest of its rows.",
                 "content": {"text/plain": {}, _JSON: {}},
             }
         },
@@ -202,6 +202,7 @@ def statement_response(run: Run, record: RowsRecord) -> dict[str, Any]:
         "planner": plan.planner if plan else None,
         "analyser": plan.analyser if plan else None,
         "engine": plan.engine if plan else "duckdb",
+        "engineVersion": record.engine or None,
         "statements": statements,
         "digest": _digest(record.digest),
     }
@@ -222,6 +223,8 @@ def replay_response(replay: ReplayResult) -> dict[str, Any]:
         "reason": replay.why_not_comparable or None,
         "then": _digest(replay.stored_digest),
         "now": _digest(replay.new_digest),
+        "engineThen": replay.stored_engine or None,
+        "engineNow": replay.new_engine,
     }
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
 
-HEAD: Final = "0011"
+HEAD: Final = "0012"
 """The migration that this code needs."""
 
 _FIRST: Final = "0001"
