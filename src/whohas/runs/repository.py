@@ -448,8 +448,8 @@ def finish(
         values["percent"] = 100
     if _update_running(connection, claimed, values):
         if digest is not None:
-            values = {"its_run": claimed.id, "digest": digest.to_json(), "engine": engine}
-            connection.execute(_PLAN_OF_RUN, values)
+            recorded = {"its_run": claimed.id, "digest": digest.to_json(), "engine": engine}
+            connection.execute(_PLAN_OF_RUN, recorded)
         if summary is not None:
             set_summary(connection, claimed.id, summary)
         _write_end_events(connection, claimed.id, engine)
