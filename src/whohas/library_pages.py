@@ -20,7 +20,7 @@ _MAPPING = re.compile(
 )
 _UNCHANGED = re.compile(r"^Anonymous: +0 kB\n(?s:.*)^Swap: +0 kB\n", re.MULTILINE)
 _DONT_NEED = 4
-"""`MADV_DONTNEED` of Linux. Python has `madvise` only for mappings of its own."""
+"""`MADV_DONTNEED` of Linux. Python offers `madvise` only for mappings that it made."""
 
 
 def release_library_pages() -> None:

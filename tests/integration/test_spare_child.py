@@ -112,3 +112,21 @@ def test_the_fork_server_keeps_a_single_thread(children: ChildPool) -> None:
         assert {one.num_threads() for one in support.fork_servers(os.getpid())} == {1}
     finally:
         children.end(child)
+
+
+@pytest.mark.usefixtures("unlimited")
+def test_a_spare_child_warms_up_before_its_work(children: ChildPool) -> None:
+    children.fork_ahead()
+    until(lambda: children.has_spare)
+    (spare,) = forked()
+    until(lambda: psutil.Process(spare).num_threads() > 1)  # those of its engine
+    child = children.fork()
+    assert (child.pid, child.wait_ended()) == (spare, False)
+    children.end(child)
+
+
+def test_the_fork_server_unmaps_the_code_of_the_engine(children: ChildPool) -> None:
+    children.end(children.fork())
+    (server,) = support.fork_servers(os.getpid())
+    (code,) = (part for part in server.memory_maps(grouped=False) if "_duckdb" in part.path and "x" in part.perms)
+    assert code.rss < code.size / 20, "a third of it is mapped while the engine is loaded"
