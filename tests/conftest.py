@@ -22,6 +22,7 @@ from kafka import Broker, kafka_broker
 from markers import APART
 from postgres import Postgres, postgres_server, programs
 from ready import ready
+from stores import S3Server, moto, versitygw
 from support import ACME, SHARED, Server, serving, whohas
 from whohas.execution.processes import ForkServer
 
@@ -140,6 +141,20 @@ def postgres() -> Iterator[Postgres]:
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
     with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[S3Server]:
+    """An S3 of moto of this test process alone; nobody stops it. Each test has a bucket of its own."""
+    with moto() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def versitygw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A VersityGW of this test process alone; nobody stops it. Each test has a bucket of its own."""
+    with versitygw(tmp_path_factory.mktemp("versitygw")) as server:
         yield server
 
 

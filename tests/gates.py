@@ -1,4 +1,4 @@
-"""A store behind a gate, which holds requests back or answers in its place, and the settings of a server that uses it."""
+"""A store behind a gate, which holds requests back or answers in its place."""
 
 from __future__ import annotations
 
@@ -26,6 +26,21 @@ class Gate:
     open: threading.Event = field(default_factory=threading.Event)
     held: threading.Event = field(default_factory=threading.Event)
 
+    def refuse(self, matches: Callable[[str, str], bool], status: str, code: str) -> None:
+        """Answer some requests with an error of S3.
+
+        Args:
+            matches: whether a request is refused, from its method and path.
+        """
+        body = f"<Error><Code>{code}</Code><Message>{code}, says the store.</Message></Error>".encode()
+        self.answers = lambda environ: (
+            (status, body) if matches(environ["REQUEST_METHOD"], environ["PATH_INFO"]) else None
+        )
+
+    def pass_all(self) -> None:
+        """Pass all requests on."""
+        self.answers = lambda _: None
+
     def before(self, app: Wsgi) -> Wsgi:
         def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
             if self.holds(environ):
@@ -48,7 +63,3 @@ def gated(gate: Gate) -> Iterator[S3Server]:
             yield server
         finally:
             gate.open.set()
-
-
-def settings_of(server: S3Server, bucket: str) -> dict[str, str]:
-    return {**server.environment, "WHOHAS_FILES_URL": f"s3://{bucket}/files"}

@@ -1,4 +1,4 @@
-"""Several hosts on one machine: network namespaces, each with an address of its own, on one bridge.
+"""Several hosts on one machine: each has an address of its own on one bridge, and a folder that no other host sees.
 
 A host that is cut off has its cable pulled: its packets and those to it are lost without an answer, as if the host, its
 switch or its router were gone. Programs on it go on running.
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -25,19 +26,35 @@ from support import environment
 
 @dataclass(frozen=True)
 class Host:
-    """A network namespace.
+    """A network namespace, whose programs see one of the folders of the hosts.
 
     Attributes:
         address: its IPv4 address on the bridge, which the test process reaches too.
+        folder: its folder; the folders beside it are not there for its programs.
     """
 
     namespace: str
     address: str
     cable: str
+    folder: Path
 
     def command(self, *arguments: str | os.PathLike[str]) -> list[str | os.PathLike[str]]:
         """The command that runs a program on this host; its process is that of the program."""
-        return ["ip", "netns", "exec", self.namespace, *arguments]
+        alone = ("unshare", "--mount", "sh", "-ec", _ALONE, str(self.folder.parent), str(self.folder))
+        return ["ip", "netns", "exec", self.namespace, *alone, *arguments]
+
+    def run(self, *arguments: str | os.PathLike[str], **extra: str) -> str:
+        """Run a program on this host to its end, and return what it prints. The home folder is that of the host."""
+        done = subprocess.run(
+            self.command(*arguments),
+            env=environment(self.folder, **extra), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def whohas(self, *arguments: str, **extra: str) -> str:
+        """Run a command of whohas on this host, and return what it prints."""
+        return self.run(sys.executable, *support.WHOHAS, *arguments, **extra)
 
     def cut(self) -> None:
         """Pull the cable."""
@@ -46,6 +63,17 @@ class Host:
     def join(self) -> None:
         """Put the cable back."""
         _ip("link", "set", self.cable, "up")
+
+
+_ALONE = """
+mount --bind "$1" /mnt
+mount -t tmpfs tmpfs "$0"
+mkdir "$1"
+mount --move /mnt "$1"
+shift
+exec "$@"
+"""
+"""Hides a folder, but for one in it: `$0` is the folder, `$1` the one in it, and the rest is the command."""
 
 
 @dataclass
@@ -66,8 +94,12 @@ class HostNode(Node):
 
 
 @contextmanager
-def network(count: int) -> Generator[list[Host]]:
-    """So many hosts; they and what still runs on them are gone when the context ends."""
+def network(folder: Path, count: int) -> Generator[list[Host]]:
+    """So many hosts; they and what still runs on them are gone when the context ends.
+
+    Args:
+        folder: where the hosts have their folders.
+    """
     if os.geteuid() != 0 or not shutil.which("ip"):
         pytest.skip("network namespaces need root and ip (Debian: iproute2)")
     tag = secrets.token_hex(3)
@@ -79,7 +111,8 @@ def network(count: int) -> Generator[list[Host]]:
         _ip("link", "set", bridge, "up")
         hosts: list[Host] = []
         for number in range(1, count + 1):
-            host = Host(f"whohas-{tag}-{number}", f"{net}.{number}", f"v{tag}-{number}")
+            host = Host(f"whohas-{tag}-{number}", f"{net}.{number}", f"v{tag}-{number}", folder / f"host-{number}")
+            host.folder.mkdir(mode=0o700, parents=True)
             _ip("netns", "add", host.namespace)
             stack.callback(_remove, host)
             _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.namespace)

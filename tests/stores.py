@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -21,6 +22,9 @@ from maven import jars
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
 
+if TYPE_CHECKING:
+    from hosts import Host
+
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 _CACHE = Path(__file__).resolve().parent.parent / ".cache"
 _REGION = "us-east-1"
@@ -30,7 +34,7 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 @dataclass(frozen=True)
 class S3Server:
-    """An S3 server on the loopback address.
+    """An S3 server.
 
     Attributes:
         endpoint: its URL.
@@ -51,6 +55,15 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_REGION": _REGION,
         }
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let this process find it."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
+
+    def files_in(self, bucket: str) -> dict[str, str]:
+        """The variables of a server or worker whose files of runs are in a bucket."""
+        return {**self.environment, "WHOHAS_FILES_URL": f"s3://{bucket}/files"}
 
     @property
     def client(self) -> Any:
@@ -74,6 +87,10 @@ class S3Server:
         """The keys of all objects in a bucket, sorted."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return sorted(found["Key"] for page in pages for found in page.get("Contents", ()))
+
+    def uploads(self, bucket: str) -> list[str]:
+        """The keys of the incomplete uploads in a bucket."""
+        return [found["Key"] for found in self.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
 
     def answers(self) -> bool:
         """Whether it answers."""
@@ -140,18 +157,22 @@ def versitygw_program() -> Path:
 
 
 @contextmanager
-def versitygw(folder: Path, port: int | None = None) -> Iterator[S3Server]:
+def versitygw(folder: Path, port: int | None = None, host: Host | None = None) -> Iterator[S3Server]:
     """A VersityGW that keeps its objects in a folder.
 
     Args:
         port: that of an earlier one on the same folder; None for a free one.
+        host: where it runs; None for the loopback address of this machine.
     """
     for name in ("objects", "sidecar"):
         (folder / name).mkdir(exist_ok=True)
-    address = f"127.0.0.1:{port or free_ports(1)[0]}"
+    address = f"{host.address if host else '127.0.0.1'}:{port or free_ports(1)[0]}"
     server = S3Server(f"http://{address}")
-    command = [versitygw_program(), "--port", address, "--access", server.key, "--secret", server.secret, "--quiet"]
-    command += ["--region", _REGION, "posix", "--sidecar", folder / "sidecar", folder / "objects"]
+    command: list[str | os.PathLike[str]] = [versitygw_program(), "--port", address, "--region", _REGION, "--quiet"]
+    command += ["--access", server.key, "--secret", server.secret]
+    command += ["posix", "--sidecar", folder / "sidecar", folder / "objects"]
+    if host:
+        command = host.command(*command)
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -161,30 +182,6 @@ def versitygw(folder: Path, port: int | None = None) -> Iterator[S3Server]:
     finally:
         process.kill()
         process.wait()
-
-
-@dataclass
-class Faults:
-    """A proxy before an S3 server that answers some requests with an error of S3.
-
-    Attributes:
-        matches: whether a request fails, from its method and path; None lets all pass.
-        answer: the status and the code of the error.
-    """
-
-    matches: Callable[[str, str], bool] | None = None
-    answer: tuple[str, str] = ("403 Forbidden", "AccessDenied")
-
-    def wrap(self, app: Wsgi) -> Wsgi:
-        def call(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            if self.matches is None or not self.matches(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-                return app(environ, start)
-            status, code = self.answer
-            body = f"<Error><Code>{code}</Code><Message>{code}, says the store.</Message></Error>".encode()
-            start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-            return [body]
-
-        return call
 
 
 @contextmanager

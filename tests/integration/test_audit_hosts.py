@@ -84,7 +84,7 @@ def test_a_log_of_the_file_alone_is_continued(hosts: tuple[Host, Host]) -> None:
     first.settle()
     with first.database.begin() as connection:  # as an earlier version left it
         connection.execute(log_table.delete())
-    (first.settings.home / "audit.position").unlink()
+    (first.settings.home / "audit-position.json").unlink()
     assert first.faults() == ()
     act(first.database, an_event("r3"))
     first.settle()
@@ -105,7 +105,7 @@ def test_changes_of_a_copy_are_found(hosts: tuple[Host, Host]) -> None:
     append_lines(path, [kept[0], kept[1].replace("download", "upload"), kept[2]])
     assert first.faults() == ("audit.ndjson, line 2: the event 2 was changed.",)
     path.unlink()
-    (first.settings.home / "audit.position").unlink()
+    (first.settings.home / "audit-position.json").unlink()
     assert first.faults() == (), "it is copied again"
     assert first.subjects() == ["r1", "r2", "r3"]
 

@@ -22,11 +22,11 @@ from pydantic import ValidationError
 from auditing import lines
 from cluster import Node, running_cluster
 from factories import link_copy, many_accounts
-from gates import Gate, gated, settings_of
+from gates import Gate, gated
 from lines import Line
 from patience import NEVER_SECONDS, until
 from postgres import Postgres
-from stores import S3Server, moto
+from stores import S3Server
 from support import Server, children, result_when_over, serving, whohas
 from whohas.errors import NotFound, Unavailable
 from whohas.object_stores import StoreFailed
@@ -51,12 +51,6 @@ def is_deletion(environ: dict[str, Any]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def store() -> Iterator[S3Server]:
-    with moto() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def large_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A warehouse whose one source, `big`, gives a CSV file of several parts."""
     root = tmp_path_factory.mktemp("large") / "warehouse"
@@ -75,8 +69,7 @@ def opened(
     home: Path, server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch, **more: Any
 ) -> Iterator[Services]:
     """The services of an installation whose files are in a bucket."""
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
+    server.use(monkeypatch)
     with open_services(Settings(home=home, files_url=f"s3://{bucket}/files", **more)) as services:
         yield services
 
@@ -89,11 +82,6 @@ def ended(services: Services, report: str, **arguments: Any) -> Run:
     return services.runs.get(run.id)
 
 
-def uploads(server: S3Server, bucket: str) -> list[str]:
-    """The keys of the incomplete uploads in a bucket."""
-    return [found["Key"] for found in server.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
-
-
 @dataclass(frozen=True)
 class Served:
     """A server whose files are in a bucket."""
@@ -103,11 +91,11 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(acme_home: Path, store: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(acme_home: Path, moto_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     home = tmp_path_factory.mktemp("served") / "home"
     link_copy(acme_home / "warehouse", home)
-    bucket = store.new_bucket()
-    with serving(home, **settings_of(store, bucket)) as server:
+    bucket = moto_server.new_bucket()
+    with serving(home, **moto_server.files_in(bucket)) as server:
         yield Served(server, bucket)
 
 
@@ -128,13 +116,15 @@ def run_id(http: httpx2.Client) -> str:
     return started.json()["id"]
 
 
-def test_every_file_of_a_run_is_an_object(served: Served, store: S3Server, http: httpx2.Client, run_id: str) -> None:
+def test_every_file_of_a_run_is_an_object(
+    served: Served, moto_server: S3Server, http: httpx2.Client, run_id: str
+) -> None:
     names = {"accounts.csv", "accounts.pdf", "accounts.parquet", "extract-0.parquet"}
-    mine = [key for key in store.keys(served.bucket) if run_id in key]
+    mine = [key for key in moto_server.keys(served.bucket) if run_id in key]
     assert mine == sorted(f"files/{run_id}/1-{name}" for name in names)
     for format, ending in (("csv", "csv"), ("pdf", "pdf"), ("parquet", "parquet")):
         answer = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": format}).raise_for_status()
-        content = store.client.get_object(Bucket=served.bucket, Key=f"files/{run_id}/1-accounts.{ending}")[
+        content = moto_server.client.get_object(Bucket=served.bucket, Key=f"files/{run_id}/1-accounts.{ending}")[
             "Body"
         ].read()
         assert answer.content == content
@@ -173,21 +163,24 @@ def test_a_zip_of_several_files_is_stored_whole(http: httpx2.Client) -> None:
 
 
 def test_a_further_format_is_made_from_the_extract(
-    served: Served, store: S3Server, http: httpx2.Client, run_id: str
+    served: Served, moto_server: S3Server, http: httpx2.Client, run_id: str
 ) -> None:
     rows = list(csv.DictReader(io.StringIO(http.get(f"/v2025/reports/{run_id}?fileFormat=csv").text)))
     answer = http.get(f"/v2025/reports/{run_id}", params={"fileFormat": "json"}).raise_for_status()
     assert len(answer.json()) == len(rows)
-    (made,) = [key for key in store.keys(served.bucket) if run_id in key and key.endswith(".json")]
-    assert store.client.get_object(Bucket=served.bucket, Key=made)["Body"].read() == answer.content
-    copies = [path for path in (served.server.home / "cache" / "files").rglob("*") if path.is_file()]
-    assert [path.suffix for path in copies] == [".extract"], "a copy of the extract, and none in use"
+    (made,) = [key for key in moto_server.keys(served.bucket) if run_id in key and key.endswith(".json")]
+    assert moto_server.client.get_object(Bucket=served.bucket, Key=made)["Body"].read() == answer.content
+    cache = served.server.home / "cache" / "files"
+    assert [path.suffix for path in cache.iterdir() if path.is_file()] == [".extract"], "a copy of the extract"
+    assert not list(cache.glob("in-use/*.names")), "and none in use"
 
 
-def test_rows_and_summary_come_from_the_store(own_home: Path, store: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_and_summary_come_from_the_store(
+    own_home: Path, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from whohas.console.row_tables import RowRequest, RowTables
 
-    with opened(own_home, store, store.new_bucket(), monkeypatch) as services:
+    with opened(own_home, moto_server, moto_server.new_bucket(), monkeypatch) as services:
         several = ended(services, "ACCOUNTS", sourceName="Nimbus CRM", selectedFormats=["CSV", "PDF"])
         single = ended(services, "ACCOUNTS", sourceName="Nimbus CRM", selectedFormats=["CSV"])
         rows = RowTables(services.settings, services.artefacts)
@@ -199,44 +192,46 @@ def test_rows_and_summary_come_from_the_store(own_home: Path, store: S3Server, m
         assert services.on_demand.replay(several).is_same
 
 
-def test_a_large_file_is_uploaded_in_parts(large_home: Path, store: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = store.new_bucket()
-    with opened(large_home, store, bucket, monkeypatch) as services:
+def test_a_large_file_is_uploaded_in_parts(
+    large_home: Path, moto_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = moto_server.new_bucket()
+    with opened(large_home, moto_server, bucket, monkeypatch) as services:
         run = ended(services, "ACCOUNTS", application="big", selectedFormats=["CSV"])
         (file,) = run.artefacts
-        found = store.client.get_object(Bucket=bucket, Key=f"files/{run.id}/{file.name}")
+        found = moto_server.client.get_object(Bucket=bucket, Key=f"files/{run.id}/{file.name}")
         assert found["ETag"].strip('"').endswith(f"-{-(-file.bytes // (8 << 20))}"), "the number of parts"
         assert hashlib.sha256(found["Body"].read()).hexdigest() == file.sha256
-        assert uploads(store, bucket) == []
+        assert moto_server.uploads(bucket) == []
 
 
 def test_a_killed_child_leaves_no_upload(large_home: Path) -> None:
     gate = Gate(holds=is_part)
     with gated(gate) as store:
         bucket = store.new_bucket()
-        with serving(large_home, **settings_of(store, bucket)) as server, server.http() as http:
+        with serving(large_home, **store.files_in(bucket)) as server, server.http() as http:
             run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
             until(gate.held.is_set)
-            assert uploads(store, bucket) == [f"files/{run_id}/1-accounts.csv"]
+            assert store.uploads(bucket) == [f"files/{run_id}/1-accounts.csv"]
             for child in children(server.process.pid):  # also one that waits for the next run
                 child.kill()
             gate.open.set()
             assert result_when_over(http, run_id)["status"] == "SUCCESS"
             assert store.keys(bucket) == [f"files/{run_id}/2-accounts.csv"]
-            assert uploads(store, bucket) == []
+            assert store.uploads(bucket) == []
 
 
 def test_a_cancelled_run_leaves_no_upload(large_home: Path) -> None:
     gate = Gate(holds=is_part)
     with gated(gate) as store:
         bucket = store.new_bucket()
-        with serving(large_home, **settings_of(store, bucket)) as server, server.http() as http:
+        with serving(large_home, **store.files_in(bucket)) as server, server.http() as http:
             run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
             until(gate.held.is_set)
             assert http.post(f"/v2025/reports/{run_id}/cancel").status_code == 204
             gate.open.set()
             assert result_when_over(http, run_id)["status"] == "TERMINATED"
-            until(lambda: not uploads(store, bucket) and not store.keys(bucket))
+            until(lambda: not store.uploads(bucket) and not store.keys(bucket))
             assert http.get(f"/v2025/reports/{run_id}?fileFormat=csv").status_code == 404
 
 
@@ -255,7 +250,7 @@ def test_a_store_that_takes_no_file_fails_the_run(large_home: Path, answer: tupl
     gate = Gate(answers=lambda environ: answer if is_part(environ) else None)
     with gated(gate) as store:
         bucket = store.new_bucket()
-        with serving(large_home, **settings_of(store, bucket)) as server, server.http() as http:
+        with serving(large_home, **store.files_in(bucket)) as server, server.http() as http:
             run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
             result = result_when_over(http, run_id)
             assert result["status"] == "FAILURE"
@@ -263,13 +258,13 @@ def test_a_store_that_takes_no_file_fails_the_run(large_home: Path, answer: tupl
             assert answered.status_code == 404
             text = answered.json()["messages"][0]["text"]
             assert all(word in text for word in words.split(".*")), text
-            assert (store.keys(bucket), uploads(store, bucket)) == ([], [])
+            assert (store.keys(bucket), store.uploads(bucket)) == ([], [])
 
 
-def test_a_store_that_dies_breaks_the_download_off(large_home: Path, store: S3Server) -> None:
-    bucket = store.new_bucket()
-    line = Line(int(store.endpoint.rpartition(":")[2]))
-    environment = {**settings_of(store, bucket), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.port}"}
+def test_a_store_that_dies_breaks_the_download_off(large_home: Path, moto_server: S3Server) -> None:
+    bucket = moto_server.new_bucket()
+    line = Line(int(moto_server.endpoint.rpartition(":")[2]))
+    environment = {**moto_server.files_in(bucket), "AWS_ENDPOINT_URL": f"http://127.0.0.1:{line.port}"}
     with serving(large_home, **environment) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
         assert result_when_over(http, run_id)["status"] == "SUCCESS"
@@ -294,17 +289,17 @@ def test_a_store_that_dies_breaks_the_download_off(large_home: Path, store: S3Se
 
 
 def test_a_sweep_removes_objects_and_uploads_that_no_run_owns(
-    own_home: Path, monkeypatch: pytest.MonkeyPatch, store: S3Server
+    own_home: Path, monkeypatch: pytest.MonkeyPatch, moto_server: S3Server
 ) -> None:
-    bucket = store.new_bucket()
-    with opened(own_home, store, bucket, monkeypatch) as services:
+    bucket = moto_server.new_bucket()
+    with opened(own_home, moto_server, bucket, monkeypatch) as services:
         run = ended(services, "IDENTITIES", selectedFormats=["CSV"])
         (file,) = run.artefacts
         lost, other = f"files/{'f' * 32}/1-accounts.csv", "files/warehouse/accounts/1.parquet"
         for key in (lost, other):
-            store.client.put_object(Bucket=bucket, Key=key, Body=b"123")
+            moto_server.client.put_object(Bucket=bucket, Key=key, Body=b"123")
         for key in (f"files/{run.id}/1-identities-ab.json", lost, other):
-            store.client.create_multipart_upload(Bucket=bucket, Key=key)
+            moto_server.client.create_multipart_upload(Bucket=bucket, Key=key)
         # moto begins every upload in 2010; objects are as old as they are
         monkeypatch.setattr("whohas.timeouts.ORPHANED_FILE_SECONDS", -NEVER_SECONDS)
         would = services.retention.sweep(dry=True)
@@ -315,8 +310,8 @@ def test_a_sweep_removes_objects_and_uploads_that_no_run_owns(
             ("f" * 32, ("1-accounts.csv",)),
             ("f" * 32, ("1-accounts.csv",)),
         ]
-        assert store.keys(bucket) == sorted([f"files/{run.id}/{file.name}", other])
-        assert uploads(store, bucket) == [other], "not below the folder of a run"
+        assert moto_server.keys(bucket) == sorted([f"files/{run.id}/{file.name}", other])
+        assert moto_server.uploads(bucket) == [other], "not below the folder of a run"
 
 
 def test_objects_that_cannot_be_deleted_stay_in_the_record(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,43 +333,46 @@ def test_objects_that_cannot_be_deleted_stay_in_the_record(own_home: Path, monke
             assert services.runs.get(run.id).artefacts == ()
 
 
-def test_a_changed_object_is_not_served(own_home: Path, monkeypatch: pytest.MonkeyPatch, store: S3Server) -> None:
-    bucket = store.new_bucket()
-    with opened(own_home, store, bucket, monkeypatch) as services:
+def test_a_changed_object_is_not_served(own_home: Path, monkeypatch: pytest.MonkeyPatch, moto_server: S3Server) -> None:
+    bucket = moto_server.new_bucket()
+    with opened(own_home, moto_server, bucket, monkeypatch) as services:
         run = ended(services, "ACCOUNTS", sourceName="Nimbus CRM", selectedFormats=["CSV", "PDF"])
         for file in run.artefacts:
             key = f"files/{run.id}/{file.name}"
-            store.client.put_object(Bucket=bucket, Key=key, Body=b"x" * file.bytes)
+            moto_server.client.put_object(Bucket=bucket, Key=key, Body=b"x" * file.bytes)
             with pytest.raises(Unavailable, match="is damaged"):
                 services.artefacts.local_path(run.id, file)
-            store.client.put_object(Bucket=bucket, Key=key, Body=b"x")
+            moto_server.client.put_object(Bucket=bucket, Key=key, Body=b"x")
             with pytest.raises(Unavailable, match="another program has changed it"):
                 services.artefacts.open(run.id, file)
-            store.client.delete_object(Bucket=bucket, Key=key)
+            moto_server.client.delete_object(Bucket=bucket, Key=key)
         with pytest.raises(NotFound, match="has been removed"):
             services.runs.get_artifact(run.id, "csv")
 
 
-def test_a_server_does_not_start_without_its_bucket(own_home: Path, store: S3Server) -> None:
+def test_a_server_does_not_start_without_its_bucket(own_home: Path, moto_server: S3Server) -> None:
     started = whohas(
-        own_home, "serve", "--port", "0", **{**store.environment, "WHOHAS_FILES_URL": "s3://nobody-made-it"}
+        own_home, "serve", "--port", "0", **{**moto_server.environment, "WHOHAS_FILES_URL": "s3://nobody-made-it"}
     )
     assert started.returncode == 1
     assert "NoSuchBucket" in started.stderr and "Create the bucket" in started.stderr
 
 
 @pytest.fixture(scope="module")
-def redirecting(acme_home: Path, store: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def redirecting(acme_home: Path, moto_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that redirects to the store, which has another name for clients: `localhost`."""
     home = tmp_path_factory.mktemp("redirecting") / "home"
     link_copy(acme_home / "warehouse", home)
-    bucket = store.new_bucket()
-    environment = {**settings_of(store, bucket), "AWS_ENDPOINT_URL": store.endpoint.replace("127.0.0.1", "localhost")}
+    bucket = moto_server.new_bucket()
+    environment = {
+        **moto_server.files_in(bucket),
+        "AWS_ENDPOINT_URL": moto_server.endpoint.replace("127.0.0.1", "localhost"),
+    }
     with serving(home, **environment, WHOHAS_DOWNLOADS="redirect", WHOHAS_AUDIT_DOWNLOADS="all") as server:
         yield Served(server, bucket)
 
 
-def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, store: S3Server) -> None:
+def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, moto_server: S3Server) -> None:
     server = redirecting.server
     with server.http() as http:
         started = http.post("/v2025/reports/run", json=ACCOUNTS).raise_for_status().json()["id"]
@@ -384,7 +382,7 @@ def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, store
         assert (answer.status_code, answer.content, answer.headers["Cache-Control"]) == (307, b"", "no-store")
         address = urlsplit(answer.headers["Location"])
         assert parse_qs(address.query)["X-Amz-Expires"] == ["60"]
-        (key,) = [key for key in store.keys(redirecting.bucket) if key.endswith(".csv")]
+        (key,) = [key for key in moto_server.keys(redirecting.bucket) if key.endswith(".csv")]
         assert address.path == f"/{redirecting.bucket}/{key}"
         file = http.get(path, follow_redirects=True)
         assert file.history and "Authorization" not in file.request.headers
@@ -409,14 +407,16 @@ def test_a_download_is_redirected_to_a_signed_address(redirecting: Served, store
     assert mine[0]["data"]["sha256"] == answer.headers["X-Whohas-SHA256"]
 
 
-def test_clients_follow_a_redirect_and_verify_the_file(redirecting: Served, store: S3Server, tmp_path: Path) -> None:
+def test_clients_follow_a_redirect_and_verify_the_file(
+    redirecting: Served, moto_server: S3Server, tmp_path: Path
+) -> None:
     server = redirecting.server
     with Client(server.url, server.client_id, server.client_secret) as client:
         run = client.run("ACCOUNTS", source="Active Directory")
         saved = run.to(tmp_path / "accounts.csv")
         assert saved.read_bytes().startswith(b"id,")
-        (key,) = [key for key in store.keys(redirecting.bucket) if run.id in key and key.endswith(".csv")]
-        store.client.put_object(Bucket=redirecting.bucket, Key=key, Body=b"x" * saved.stat().st_size)
+        (key,) = [key for key in moto_server.keys(redirecting.bucket) if run.id in key and key.endswith(".csv")]
+        moto_server.client.put_object(Bucket=redirecting.bucket, Key=key, Body=b"x" * saved.stat().st_size)
         with pytest.raises(DamagedDownload):
             run.to(tmp_path / "again.csv")
 
@@ -434,14 +434,14 @@ def test_another_local_folder_has_the_files(own_home: Path, tmp_path: Path) -> N
 
 
 def test_a_worker_on_another_host_makes_the_file(
-    acme_home: Path, tmp_path: Path, store: S3Server, postgres: Postgres
+    acme_home: Path, tmp_path: Path, moto_server: S3Server, postgres: Postgres
 ) -> None:
     """Two home folders stand for two hosts: they share the database and the store, and have the same tables."""
     homes = [tmp_path / name / "home" for name in ("server", "worker")]
     for home in homes:
         link_copy(acme_home / "warehouse", home)
-    bucket = store.new_bucket()
-    environment = {**settings_of(store, bucket), "WHOHAS_DATABASE_URL": postgres.ready_database()}
+    bucket = moto_server.new_bucket()
+    environment = {**moto_server.files_in(bucket), "WHOHAS_DATABASE_URL": postgres.ready_database()}
     with running_cluster(homes[0], environment["WHOHAS_DATABASE_URL"], 1, 0, **environment) as cluster:
         worker = Node("worker", homes[1], ("worker",), environment).start()
         try:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from factories import link_copy, many_accounts
-from gates import settings_of
 from patience import until
 from ports import free_ports
-from stores import S3Server, versitygw
+from stores import S3Server
 from support import children, result_when_over, serving
 from whohas.object_stores import StoreFailed, open_store, parse_address
 from whohas.storage.uploads import list_uploads
@@ -21,12 +20,6 @@ pytestmark = pytest.mark.engine
 
 ROWS = 200_000
 BIG = {"reportType": "ACCOUNTS", "arguments": {"application": "big", "selectedFormats": ["CSV"]}}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with versitygw(tmp_path_factory.mktemp("versitygw")) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +36,13 @@ def large_home(home: Path, large_warehouse: Path) -> Path:
     return home
 
 
-def uploads(server: S3Server, bucket: str) -> list[str]:
-    return [found["Key"] for found in server.client.list_multipart_uploads(Bucket=bucket).get("Uploads", ())]
-
-
 @pytest.mark.parametrize("downloads", ["redirect", "stream"])
-def test_a_large_file_is_uploaded_and_downloaded(large_home: Path, store: S3Server, downloads: str) -> None:
-    bucket = store.new_bucket()
-    environment = {**settings_of(store, bucket), "AWS_ENDPOINT_URL": store.endpoint.replace("127.0.0.1", "localhost")}
+def test_a_large_file_is_uploaded_and_downloaded(large_home: Path, versitygw_server: S3Server, downloads: str) -> None:
+    bucket = versitygw_server.new_bucket()
+    environment = {
+        **versitygw_server.files_in(bucket),
+        "AWS_ENDPOINT_URL": versitygw_server.endpoint.replace("127.0.0.1", "localhost"),
+    }
     with serving(large_home, **environment, WHOHAS_DOWNLOADS=downloads) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
         assert result_when_over(http, run_id)["rows"] == ROWS
@@ -62,47 +54,44 @@ def test_a_large_file_is_uploaded_and_downloaded(large_home: Path, store: S3Serv
         part = http.get(path, headers={"Range": "bytes=1048570-2097170"}, follow_redirects=True)
         assert (part.status_code, part.content) == (206, whole.content[1_048_570:2_097_171])
         assert len(http.get(f"/v2025/reports/{run_id}?fileFormat=json&name=x").json()) == ROWS
-        assert uploads(store, bucket) == []
+        assert versitygw_server.uploads(bucket) == []
 
 
-def test_a_killed_child_leaves_no_upload(large_home: Path, store: S3Server) -> None:
-    bucket = store.new_bucket()
-    with serving(large_home, **settings_of(store, bucket)) as server, server.http() as http:
+def test_a_killed_child_leaves_no_upload(large_home: Path, versitygw_server: S3Server) -> None:
+    bucket = versitygw_server.new_bucket()
+    with serving(large_home, **versitygw_server.files_in(bucket)) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
-        until(lambda: uploads(store, bucket) or store.keys(bucket))
+        until(lambda: versitygw_server.uploads(bucket) or versitygw_server.keys(bucket))
         for child in children(server.process.pid):
             child.kill()
         assert result_when_over(http, run_id)["status"] == "SUCCESS"
-        (key,) = store.keys(bucket)
+        (key,) = versitygw_server.keys(bucket)
         assert key.startswith(f"files/{run_id}/")
-        assert uploads(store, bucket) == []
+        assert versitygw_server.uploads(bucket) == []
 
 
-def test_uploads_are_found_and_aborted_at_takeover(large_home: Path, store: S3Server) -> None:
-    bucket = store.new_bucket()
-    environment = settings_of(store, bucket)
+def test_uploads_are_found_and_aborted_at_takeover(large_home: Path, versitygw_server: S3Server) -> None:
+    bucket = versitygw_server.new_bucket()
+    environment = versitygw_server.files_in(bucket)
     with serving(large_home, **environment) as server, server.http() as http:
         run_id = http.post("/v2025/reports/run", json=BIG).raise_for_status().json()["id"]
-        until(lambda: uploads(store, bucket) or store.keys(bucket))
+        until(lambda: versitygw_server.uploads(bucket) or versitygw_server.keys(bucket))
         server.kill()
     with serving(large_home, **environment) as server, server.http() as http:
         assert result_when_over(http, run_id)["status"] == "SUCCESS"
-        assert [key.rpartition("/")[2][1:] for key in store.keys(bucket)] == ["-accounts.csv"]
-        assert uploads(store, bucket) == []
+        assert [key.rpartition("/")[2][1:] for key in versitygw_server.keys(bucket)] == ["-accounts.csv"]
+        assert versitygw_server.uploads(bucket) == []
 
 
-def test_a_wrong_signature_is_told(store: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {**store.environment, "AWS_SECRET_ACCESS_KEY": "another secret"}.items():
-        monkeypatch.setenv(name, value)
-    opened = open_store(parse_address(f"s3://{store.new_bucket()}/files"))
+def test_a_wrong_signature_is_told(versitygw_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace(versitygw_server, secret="another secret").use(monkeypatch)
+    opened = open_store(parse_address(f"s3://{versitygw_server.new_bucket()}/files"))
     with pytest.raises(StoreFailed, match=r"SignatureDoesNotMatch.*Correct the credentials"):
         list(list_uploads(opened))
 
 
-def test_a_store_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch, store: S3Server) -> None:
-    address = f"http://127.0.0.1:{free_ports(1)[0]}"
-    for name, value in {**store.environment, "AWS_ENDPOINT_URL": address}.items():
-        monkeypatch.setenv(name, value)
+def test_a_store_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch, versitygw_server: S3Server) -> None:
+    replace(versitygw_server, endpoint=f"http://127.0.0.1:{free_ports(1)[0]}").use(monkeypatch)
     opened = open_store(parse_address("s3://bucket/files"))
     with pytest.raises(StoreFailed, match=r"could not list incomplete uploads.*Check the network"):
         list(list_uploads(opened))

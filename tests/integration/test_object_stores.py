@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,24 +13,17 @@ from whohas import timeouts
 from whohas.object_stores import ObjectExists, ObjectStore, StoreFailed, StoreFault, open_store, parse_address
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[S3Server]:
-    with moto() as started:
-        yield started
-
-
 def opened(server: S3Server, monkeypatch: pytest.MonkeyPatch, bucket: str | None = None) -> ObjectStore:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
+    server.use(monkeypatch)
     return open_store(parse_address(f"s3://{bucket or server.new_bucket()}/a/prefix"))
 
 
 @pytest.fixture
-def store(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
-    return opened(server, monkeypatch)
+def store(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    return opened(moto_server, monkeypatch)
 
 
-def test_objects_are_written_read_listed_and_deleted(store: ObjectStore, server: S3Server, tmp_path: Path) -> None:
+def test_objects_are_written_read_listed_and_deleted(store: ObjectStore, moto_server: S3Server, tmp_path: Path) -> None:
     store.write("manifests/1.json", b"{}")
     store.write("manifests/2.json", b"[2]")
     store.write("manifests-of-others/1.json", b"")
@@ -46,7 +38,7 @@ def test_objects_are_written_read_listed_and_deleted(store: ObjectStore, server:
     store.delete("accounts/large", "never/there")
     with pytest.raises(FileNotFoundError):
         store.read("accounts/large")
-    assert all(key.startswith("a/prefix/") for key in server.keys(store.address.bucket))
+    assert all(key.startswith("a/prefix/") for key in moto_server.keys(store.address.bucket))
 
 
 def test_an_object_is_created_once(store: ObjectStore) -> None:
@@ -56,9 +48,9 @@ def test_an_object_is_created_once(store: ObjectStore) -> None:
     assert store.read("manifests/1.json") == b"first"
 
 
-def test_the_probe_accepts_a_store_and_leaves_nothing(store: ObjectStore, server: S3Server) -> None:
+def test_the_probe_accepts_a_store_and_leaves_nothing(store: ObjectStore, moto_server: S3Server) -> None:
     store.probe()
-    assert server.keys(store.address.bucket) == []
+    assert moto_server.keys(store.address.bucket) == []
 
 
 def test_the_probe_refuses_a_store_that_overwrites(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,8 +62,8 @@ def test_the_probe_refuses_a_store_that_overwrites(monkeypatch: pytest.MonkeyPat
         assert server.keys(store.address.bucket) == []
 
 
-def test_a_missing_bucket_is_named(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = opened(server, monkeypatch, "nobody-made-it")
+def test_a_missing_bucket_is_named(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = opened(moto_server, monkeypatch, "nobody-made-it")
     for act in (store.probe, lambda: store.read("x"), lambda: list(store.list())):
         with pytest.raises(StoreFailed, match=r"NoSuchBucket.*Create the bucket") as caught:
             act()
@@ -86,17 +78,17 @@ def test_a_store_that_is_not_there_is_unreachable(monkeypatch: pytest.MonkeyPatc
     assert caught.value.fault is StoreFault.UNREACHABLE
 
 
-def test_plain_http_must_be_allowed(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = server.new_bucket()
-    for name, value in (server.environment | {"AWS_ALLOW_HTTP": ""}).items():
+def test_plain_http_must_be_allowed(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = moto_server.new_bucket()
+    for name, value in (moto_server.environment | {"AWS_ALLOW_HTTP": ""}).items():
         monkeypatch.setenv(name, value)
     with pytest.raises(StoreFailed, match="Set AWS_ALLOW_HTTP=true"):
         open_store(parse_address(f"s3://{bucket}")).probe()
 
 
-def test_messages_do_not_contain_secrets(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_do_not_contain_secrets(moto_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "hunter2hunter2"
-    store = opened(replace(server, secret=secret), monkeypatch, "nobody-made-it")
+    store = opened(replace(moto_server, secret=secret), monkeypatch, "nobody-made-it")
     with pytest.raises(StoreFailed) as caught:
         store.probe()
     assert secret not in caught.value.message

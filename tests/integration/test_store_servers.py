@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,27 +19,16 @@ from whohas.warehouse.schema import ACCOUNTS
 pytestmark = pytest.mark.engine
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with versitygw(tmp_path_factory.mktemp("versitygw")) as started:
-        yield started
-
-
-def use(monkeypatch: pytest.MonkeyPatch, server: S3Server) -> None:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-
-
-def test_the_probe_accepts_versitygw(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    use(monkeypatch, server)
-    bucket = server.new_bucket()
+def test_the_probe_accepts_versitygw(versitygw_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    versitygw_server.use(monkeypatch)
+    bucket = versitygw_server.new_bucket()
     open_store(parse_address(f"s3://{bucket}/x")).probe()
-    assert server.keys(bucket) == []
+    assert versitygw_server.keys(bucket) == []
 
 
 def test_the_probe_refuses_s3mock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with s3mock(tmp_path) as unsafe:
-        use(monkeypatch, unsafe)
+        unsafe.use(monkeypatch)
         bucket = unsafe.new_bucket()
         with pytest.raises(StoreFailed, match="does not hold conditional puts") as caught:
             open_store(parse_address(f"s3://{bucket}/x")).probe()
@@ -48,10 +36,10 @@ def test_the_probe_refuses_s3mock(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert unsafe.keys(bucket) == []
 
 
-def test_wrong_credentials_are_told_without_them(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = server.new_bucket()
-    for wrong in (replace(server, secret="hunter2hunter2"), replace(server, key="nobodyknowsme")):
-        use(monkeypatch, wrong)
+def test_wrong_credentials_are_told_without_them(versitygw_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = versitygw_server.new_bucket()
+    for wrong in (replace(versitygw_server, secret="hunter2hunter2"), replace(versitygw_server, key="nobodyknowsme")):
+        wrong.use(monkeypatch)
         with pytest.raises(StoreFailed, match="Correct the credentials") as caught:
             open_store(parse_address(f"s3://{bucket}/x")).probe()
         assert caught.value.fault is StoreFault.UNKNOWN_KEY
@@ -59,17 +47,17 @@ def test_wrong_credentials_are_told_without_them(server: S3Server, monkeypatch: 
 
 
 def test_six_processes_that_load_at_once_lose_nothing(
-    server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    versitygw_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    use(monkeypatch, server)
-    url = f"s3://{server.new_bucket()}/whohas"
+    versitygw_server.use(monkeypatch)
+    url = f"s3://{versitygw_server.new_bucket()}/whohas"
     loads: list[subprocess.Popen[bytes]] = []
     for number in range(6):
         data = tmp_path / f"{number}" / "accounts.csv"
         data.parent.mkdir()
         rows = (f"Source {number},{number}-{row}\n" for row in range(1_000))
         data.write_text("sourceName,nativeIdentity\n" + "".join(rows))
-        told = environment(tmp_path / f"home-{number}", WHOHAS_WAREHOUSE_URL=url, **server.environment)
+        told = environment(tmp_path / f"home-{number}", WHOHAS_WAREHOUSE_URL=url, **versitygw_server.environment)
         loads.append(subprocess.Popen([sys.executable, "-m", "whohas", "load", "--quiet", data], env=told))
     assert [load.wait() for load in loads] == [0] * 6
     warehouse = open_warehouse(Settings(home=tmp_path / "reader", warehouse_url=url))
@@ -81,7 +69,7 @@ def test_six_processes_that_load_at_once_lose_nothing(
     assert [manifest["number"] for manifest in warehouse.manifests()] == [1, 2, 3, 4, 5, 6]
     done = whohas(
         tmp_path / "another", "run", "ACCOUNTS", "-a", "sourceName=Source 3", "-o", tmp_path / "3.csv",
-        WHOHAS_WAREHOUSE_URL=url, **server.environment,
+        WHOHAS_WAREHOUSE_URL=url, **versitygw_server.environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "3.csv").read_text().splitlines()) == 1_001

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from gates import Gate, gated
 from patience import until
-from stores import Faults, S3Server, moto, without_conditions
+from stores import S3Server, moto, without_conditions
 from support import ACME, result_when_over, serving, whohas
 from whohas import timeouts
 from whohas.console.load_history import find_load, recent_loads, unresolved_loads
@@ -47,13 +48,13 @@ load(open_warehouse(Settings(home=Path(sys.argv[1]))), [Path(sys.argv[2])], acce
 
 
 @pytest.fixture(scope="module")
-def faults() -> Faults:
-    return Faults()
+def gate() -> Gate:
+    return Gate()
 
 
 @pytest.fixture(scope="module")
-def server(faults: Faults) -> Iterator[S3Server]:
-    with moto(faults.wrap) as started:
+def server(gate: Gate) -> Iterator[S3Server]:
+    with gated(gate) as started:
         yield started
 
 
@@ -104,12 +105,12 @@ class Machines:
 
 
 @pytest.fixture
-def machines(server: S3Server, faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+def machines(server: S3Server, gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
     found = Machines(server, tmp_path)
-    for name, value in found.environment.items():
-        monkeypatch.setenv(name, value)
+    server.use(monkeypatch)
+    monkeypatch.setenv("WHOHAS_WAREHOUSE_URL", found.environment["WHOHAS_WAREHOUSE_URL"])
     yield found
-    faults.matches = None
+    gate.pass_all()
 
 
 def accounts(warehouse: Warehouse, number: int | None = None) -> list[str]:
@@ -214,7 +215,7 @@ def test_the_manifest_decides_between_two_that_have_uploaded(
 
 
 def test_a_killed_load_leaves_the_earlier_state(
-    machines: Machines, faults: Faults, monkeypatch: pytest.MonkeyPatch
+    machines: Machines, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines.load("a", "AD,1")
     data = machines.csv("data-killed", "AD,2", "AD,3")
@@ -227,13 +228,12 @@ def test_a_killed_load_leaves_the_earlier_state(
             return True
         return False
 
-    faults.answer = ("503 Slow Down", "SlowDown")
-    faults.matches = is_publishing
+    gate.refuse(is_publishing, "503 Slow Down", "SlowDown")
     child = subprocess.Popen([sys.executable, "-c", LOAD, str(machines.home("killed")), str(data)])
     until(lambda: attempts or child.poll() is not None)
     child.kill()
     child.wait()
-    faults.matches = None
+    gate.pass_all()
     assert attempts
     warehouse = machines.warehouse("reader")
     assert accounts(warehouse) == ["1"]
@@ -409,12 +409,13 @@ def test_a_run_whose_data_left_the_store_says_so(machines: Machines, tmp_path: P
     ],
 )
 def test_a_store_that_fails_during_a_run_fails_the_run(
-    machines: Machines, faults: Faults, answer: tuple[str, str], told: str
+    machines: Machines, gate: Gate, answer: tuple[str, str], told: str
 ) -> None:
     machines.load("a", "AD,1")
     with serving(machines.home("b"), **machines.environment) as server:
-        faults.answer = answer
-        faults.matches = lambda method, path: method == "GET" and "/accounts/" in path and path.endswith(".parquet")
+        gate.refuse(
+            lambda method, path: method == "GET" and "/accounts/" in path and path.endswith(".parquet"), *answer
+        )
         with server.http() as http:
             body = {"reportType": "ACCOUNTS", "arguments": {"application": source_id(machines)}}
             run = http.post("/v2025/reports/run", json=body).raise_for_status().json()
@@ -423,7 +424,7 @@ def test_a_store_that_fails_during_a_run_fails_the_run(
             text = str(http.get(f"/v2025/task-status/{run['id']}").json()["messages"])
             assert answer[1] in text and told in text and "s3://" in text, text
             assert http.get(f"/v2025/reports/{run['id']}?fileFormat=csv").status_code == 404
-        faults.matches = None
+        gate.pass_all()
     assert not list((machines.home("b") / "artefacts").rglob("*.*"))
 
 
@@ -452,25 +453,29 @@ def test_a_missing_bucket_stops_every_command(machines: Machines) -> None:
         assert "NoSuchBucket" in done.stderr and "Create the bucket" in done.stderr, done.stderr
 
 
-def test_a_store_that_is_full_ends_a_load_without_a_trace(machines: Machines, faults: Faults) -> None:
+def test_a_store_that_is_full_ends_a_load_without_a_trace(machines: Machines, gate: Gate) -> None:
     machines.load("a", "AD,1")
-    faults.answer = ("507 Insufficient Storage", "InsufficientStorage")
-    faults.matches = lambda method, path: method == "PUT" and path.endswith(".parquet")
+    gate.refuse(
+        lambda method, path: method == "PUT" and path.endswith(".parquet"),
+        "507 Insufficient Storage",
+        "InsufficientStorage",
+    )
     with pytest.raises(StoreFailed, match=r"InsufficientStorage.*Free space"):
         machines.load("b", "AD,2")
-    faults.matches = None
+    gate.pass_all()
     assert accounts(machines.warehouse("c")) == ["1"]
     assert machines.keys("uploads/") == []
     assert machines.load("b", "AD,3") == 2
 
 
-def test_a_lost_answer_to_the_manifest_loses_no_load(machines: Machines, faults: Faults) -> None:
+def test_a_lost_answer_to_the_manifest_loses_no_load(machines: Machines, gate: Gate) -> None:
     machines.load("a", "AD,1")
-    faults.answer = ("500 Internal Server Error", "InternalError")
-    faults.matches = lambda method, path: "/manifests/" in path and method != "GET"
+    gate.refuse(
+        lambda method, path: "/manifests/" in path and method != "GET", "500 Internal Server Error", "InternalError"
+    )
     with pytest.raises(StoreFailed):
         machines.load("b", "AD,2")
-    faults.matches = None
+    gate.pass_all()
     assert accounts(machines.warehouse("c")) == ["1"]
     assert machines.load("b", "AD,3") == 2
     assert accounts(machines.warehouse("c")) == ["3"]

@@ -3,7 +3,7 @@
 Any process may do so. The chain is protected by a lock of its row in the database. The log file is protected by a file
 lock on `audit.lock` in the home folder, held from reading the outbox to marking its rows, so that no event is appended
 twice. With PostgreSQL, events move to a table, and the log file is a copy of it. The end of the file shows how much it
-has; `audit.position` shows it after the file was moved away.
+has; `audit-position.json` shows it after the file was moved away.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def copy_log(settings: Settings, connection: sa.Connection) -> int:
     Raises:
         OSError: the disk is full or the log file cannot be written.
     """
-    path, position_path = settings.audit_log_path, settings.home / "audit.position"
+    path, position_path = settings.audit_log_path, settings.home / "audit-position.json"
     position = _position(path, position_path)
     while True:
         with connection.begin():
