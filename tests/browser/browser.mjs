@@ -9,7 +9,7 @@ const { MODULES, PICTURES, CHROMIUM, URL: SERVER, PATIENCE } = process.env;
 const require = createRequire(`${MODULES}/`);
 const { chromium } = require("playwright-core");
 const AXE = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const WIDTHS = [360, 1280];
+const WIDTHS = (process.env.WIDTHS ?? "360,1280").split(",").map(Number);
 const SCHEMES = ["light", "dark"];
 
 export const server = SERVER;

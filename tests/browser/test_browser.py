@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,52 @@ import pytest
 from browsing import run_script
 from console import add_user
 from factories import add_ended_runs
+from ports import free_ports
 from support import Server, serving, whohas
 
 HERE = Path(__file__).parent
 OWN_DATA = HERE.parents[1] / "examples" / "own-data"
-FRESH, LOADS, MANY, SEVEN = "fresh", "loads", "many", "seven"
+FRESH, LOADS, MANY, OUTAGES, SEVEN = "fresh", "loads", "many", "outages", "seven"
 """The journeys that have data of their own, or none."""
-JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY, SEVEN})
+JOURNEYS = sorted({path.stem for path in HERE.glob("*.mjs")} - {"browser", FRESH, LOADS, MANY, OUTAGES, SEVEN})
 RUNS = 100_000
 
 pytestmark = pytest.mark.browser
+
+
+class Restarted:
+    """A server that is killed and started again on its port; the first time it executes no runs."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._port = free_ports(1)[0]
+        self._opened = ExitStack()
+        self.server = self._start(WHOHAS_WORKER="false")
+
+    def _start(self, **settings: str) -> Server:
+        return self._opened.enter_context(serving(self.home, self._port, **settings))
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def start(self) -> None:
+        self.server = self._start()
+
+    def spoil(self) -> None:
+        """Take the files of all accounts away, so that reports on them fail; the log of the table stays."""
+        self._move_accounts(self.home / "warehouse" / "accounts", self.home / "accounts")
+
+    def mend(self) -> None:
+        self._move_accounts(self.home / "accounts", self.home / "warehouse" / "accounts")
+
+    def _move_accounts(self, source: Path, target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        for path in source.iterdir():
+            if path.name != "_delta_log":
+                path.rename(target / path.name)
+
+    def close(self) -> None:
+        self._opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +123,16 @@ def server_of_own_data(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
+@pytest.fixture
+def restarted(acme_home: Path, tmp_path: Path) -> Iterator[Restarted]:
+    home = tmp_path / "home"
+    shutil.copytree(acme_home, home)
+    running = Restarted(home)
+    add_user(running.server, "ann", "ORG_ADMIN")
+    yield running
+    running.close()
+
+
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_journey_works_and_is_accessible(server: Server, journey: str) -> None:
     run_script(HERE / f"{journey}.mjs", server.url)
@@ -102,6 +149,11 @@ def test_failed_load_is_understood_and_repaired(server_with_failed_loads: Server
 
 def test_many_runs_are_filtered_sorted_and_paged(server_with_many_runs: Server) -> None:
     run_script(HERE / f"{MANY}.mjs", server_with_many_runs.url, RUNS=str(RUNS))
+
+
+def test_open_pages_survive_the_end_of_the_server(restarted: Restarted) -> None:
+    acts = {"kill": restarted.kill, "start": restarted.start, "spoil": restarted.spoil, "mend": restarted.mend}
+    run_script(HERE / f"{OUTAGES}.mjs", restarted.server.url, acts)
 
 
 def test_all_seven_reports_are_run_and_downloaded(server_of_own_data: Server) -> None:

@@ -237,7 +237,7 @@ def test_progress_is_shown_on_terminals_alone(
     line.clear()
     shown = stream.getvalue()
     if is_terminal and enabled:
-        assert "ACCOUNTS: Extracting [2J (40 %)" in shown
+        assert "ACCOUNTS 40 %: Extracting [2J" in shown
         assert shown.endswith("\r\x1b[K")
     else:
         assert shown == ""

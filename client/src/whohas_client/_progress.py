@@ -29,16 +29,16 @@ class ProgressLine:
         self._is_drawn = False
 
     def show_result(self, result: ReportResults) -> None:
-        """Show the progress of a run."""
-        percent = "" if result.percentComplete is None else f" ({result.percentComplete} %)"
-        self._draw(f"{result.progress or 'Waiting for the server'}{percent}")
+        """Show the progress of a run: first the percentage, because a narrow terminal cuts the end of the line."""
+        percent = "" if result.percentComplete is None else f" {result.percentComplete} %"
+        self._draw(f"{percent}: {result.progress or 'Waiting for the server'}")
 
     def show_bytes(self, received: int, size: int | None) -> None:
         """Show the progress of a download."""
         if self._stream is None or time.monotonic() - self._drawn_at < REDRAW_SECONDS:
             return
         total = "" if size is None else f" of {size / 1e6:,.1f}"
-        self._draw(f"{received / 1e6:,.1f}{total} MB downloaded")
+        self._draw(f": {received / 1e6:,.1f}{total} MB downloaded")
 
     def clear(self) -> None:
         """Remove the line."""
@@ -52,6 +52,6 @@ class ProgressLine:
             return
         self._drawn_at, self._is_drawn = time.monotonic(), True
         # the text is the server's: control characters could be escape sequences, and a longer line would not be cleared
-        line = "".join(c if c.isprintable() else " " for c in f"{self._title}: {text}")
+        line = "".join(c if c.isprintable() else " " for c in f"{self._title}{text}")
         self._stream.write(f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}")
         self._stream.flush()

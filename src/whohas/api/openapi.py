@@ -227,7 +227,6 @@ def operation(
     summary: str,
     responses: Responses | None = None,
     openapi_extra: dict[str, Any] | None = None,
-    levels: bool = True,
 ) -> Operation:
     """Return the arguments of a route's decorator that name and describe an operation of the table of access.
 
@@ -240,14 +239,13 @@ def operation(
         summary: what the operation does, in a few words.
         responses: the responses other than `ERROR_RESPONSES`.
         openapi_extra: further keys of the description, such as `requestBody`.
-        levels: whether to list the user levels that the route needs.
     """
     return {
         "name": name,
         "summary": summary,
         "dependencies": security_dependencies(name),
         "responses": {**ERROR_RESPONSES, **(responses or {})},
-        "openapi_extra": {**(openapi_extra or {}), **(user_levels(name) if levels else {})},
+        "openapi_extra": {**(openapi_extra or {}), **user_levels(name)},
     }
 
 

@@ -97,7 +97,7 @@ def asset_address(name: str) -> str:
 
 
 def icon() -> Markup:
-    """Return the icon of whohas as an element of a page, which needs no request and no document of its own."""
+    """Return the icon of whohas as an element of a page, which needs no request."""
     svg = all_assets()["icon.svg"].content.decode()
     return Markup(svg.replace("<svg ", '<svg class="icon" aria-hidden="true" ', 1))  # noqa: S704 - a file of this package
 

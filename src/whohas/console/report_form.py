@@ -165,10 +165,16 @@ def field_of_error(fields: Sequence[FormField], error: str) -> str:
 
 
 def entered_values(form: FormData | QueryParams, fields: Sequence[FormField]) -> dict[str, tuple[str, ...]]:
-    """Return what was entered, by the name of the field; fields that are empty are left out."""
+    """Return what was entered, by the name of the field; fields that are empty are left out.
+
+    Spaces at the ends of a text that a person entered are removed. A value of a list is left as it is: the id of a
+    source may have such spaces.
+    """
     values: dict[str, tuple[str, ...]] = {}
     for field in fields:
-        texts = tuple(text.strip() for text in form.getlist(field.name) if isinstance(text, str) and text.strip())
+        is_chosen = field.kind in (FieldKind.CHOICE, FieldKind.CHOICES)
+        entered = [text for text in form.getlist(field.name) if isinstance(text, str)]
+        texts = tuple(filter(None, entered if is_chosen else map(str.strip, entered)))
         if texts:
             values[field.name] = texts
     return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
@@ -103,7 +103,8 @@ def find_source(request: ReportRequest, id_argument: str, catalogue: Catalog) ->
     Raises:
         InvalidArguments: there is no such source, several have the name, or id and name are of different sources.
     """
-    id, name = request.text_argument(id_argument), request.text_argument("sourceName")
+    id = _given(request, id_argument, {source.id for source in catalogue.sources})
+    name = _given(request, "sourceName", {source.name for source in catalogue.sources})
     if id is None:
         return find_source_by_name(name or "", catalogue, id_argument)
     source = find_source_by_id(id, id_argument, catalogue, like=name)
@@ -113,6 +114,12 @@ def find_source(request: ReportRequest, id_argument: str, catalogue: Catalog) ->
             "Leave sourceName out or make both name the same source."
         )
     return source
+
+
+def _given(request: ReportRequest, argument: str, known: Container[str]) -> str | None:
+    """Return a text argument without spaces at its ends, unless a source is known by the text with them."""
+    value = request.arguments.get(argument)
+    return value if isinstance(value, str) and value in known else request.text_argument(argument)
 
 
 def find_source_by_id(id: str, argument: str, catalogue: Catalog, like: str | None = None) -> CatalogSource:

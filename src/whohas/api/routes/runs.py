@@ -138,7 +138,6 @@ def get_summary(request: Request, id: str) -> Response:
                 "content": {_JSON: {}},
             }
         },
-        levels=False,
     ),
 )
 def replay_run(request: Request, id: str) -> Response:

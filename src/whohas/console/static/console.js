@@ -24,6 +24,9 @@
     });
   }
 
+  // in a narrow window the navigation scrolls sideways: the entry of the page is in view
+  document.querySelector("nav.side [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   // <select data-submit> sends its form when another value is chosen
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
@@ -52,20 +55,31 @@
     new MutationObserver(announce).observe(live, { attributes: true, childList: true, subtree: true });
   }
 
-  // live updates that stop: the page says so until they go on; htmx connects again by itself
-  document.addEventListener("htmx:sse:error", (event) => {
-    if (event.detail.status === 403) location.reload(); // the session has ended
-    const source = event.target;
-    if (source.previousElementSibling?.matches("[data-lost]")) return;
+  // a server that does not answer: the page says so until it does, and keeps what was entered
+  const lostNote = () => {
     const text = document.createElement("p");
     text.className = "warning";
     text.dataset.lost = "";
     text.setAttribute("role", "status");
     text.textContent = "The server does not answer. This page is up to date again as soon as it does.";
-    source.before(text);
+    return text;
+  };
+  // live updates; htmx connects again by itself
+  document.addEventListener("htmx:sse:error", (event) => {
+    if (event.detail.status === 403) location.reload(); // the session has ended
+    const source = event.target;
+    if (!source.previousElementSibling?.matches("[data-lost]")) source.before(lostNote());
   });
   document.addEventListener("htmx:sse:after:connection", (event) => {
     const shown = event.target.previousElementSibling;
     if (shown?.matches("[data-lost]")) shown.remove();
+  });
+  // a part of a page, such as the preview of a query; its next answer replaces the note
+  document.addEventListener("htmx:error", (event) => {
+    const { ctx } = event.detail;
+    if (!ctx || ctx.response || ctx.sourceElement.hasAttribute("hx-sse:connect")) return;
+    const note = lostNote();
+    ctx.target.replaceChildren(note);
+    setTimeout(() => note.isConnected && ctx.sourceElement.dispatchEvent(new Event("recheck")), 3000);
   });
 })();

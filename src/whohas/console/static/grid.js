@@ -9,7 +9,7 @@
 "use strict";
 
 (() => {
-  const ROW = 30, BLOCK = 100, MAX_HEIGHT = 15_000_000, KEPT_BLOCKS = 60, EXTRA = 6, WAIT = 80;
+  const ROW = 30, BLOCK = 100, MAX_HEIGHT = 15_000_000, KEPT_BLOCKS = 60, EXTRA = 6, WAIT = 80, RETRY = 2000;
   const root = document.getElementById("grid");
   if (!root) return;
   const table = new DOMParser().parseFromString(root.querySelector("noscript").textContent, "text/html").querySelector("table");
@@ -23,14 +23,15 @@
   const blocks = new Map();
   const loading = new Map();
 
-  // widths by the first rows: 7 to 40 characters
+  // widths by the first rows: 7 to 40 characters; on a phone the second column begins in view, so that one sees there are more
+  const widest = Math.max(160, Math.round(root.clientWidth * 0.7));
   const sample = [...table.querySelectorAll("tbody tr")].slice(0, 50);
   const empty = sample.length === 1 && sample[0].cells.length !== columns.length;
   let left = 0;
   columns.forEach((column, index) => {
     const cells = empty ? [] : sample.map((tr) => tr.cells[index]?.textContent.length ?? 0);
     const length = Math.min(40, Math.max(7, column.name.length + 3, ...cells));
-    Object.assign(column, { width: Math.round(length * 7.6 + 24), left });
+    Object.assign(column, { width: Math.min(widest, Math.round(length * 7.6 + 24)), left });
     left += column.width;
   });
   const width = left;
@@ -106,6 +107,7 @@
       const page = await response.json();
       if (generation !== state.generation) return;
       blocks.set(block, page.rows);
+      if (isLost) resize();
       if (blocks.size > KEPT_BLOCKS) blocks.delete(blocks.keys().next().value);
       if (page.total !== state.total || generation !== state.shown) {
         state.total = page.total;
@@ -114,13 +116,18 @@
       }
       draw();
     } catch {
-      if (generation === state.generation) count.textContent = "The server does not answer. Try again.";
+      if (generation !== state.generation) return;
+      isLost = true;
+      count.textContent = "The server does not answer. The rows come as soon as it does.";
+      setTimeout(() => generation === state.generation && load(block), RETRY);
     }
   }
 
   const count = document.getElementById("grid-count");
   const numbers = new Intl.NumberFormat("en");
+  let isLost = false; // whether the server did not answer, and the page says so
   function resize() {
+    isLost = false;
     const all = Number(root.dataset.rows);
     body.style.height = `${Math.max(height(), ROW)}px`;
     root.setAttribute("aria-rowcount", state.total + 1);

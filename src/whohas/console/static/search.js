@@ -9,7 +9,6 @@ if (input) {
   const form = input.form;
   const isCombobox = input.getAttribute("role") === "combobox";
   const expand = (open) => isCombobox && input.setAttribute("aria-expanded", String(open));
-  const indices = () => form.querySelectorAll("[name=index], [name=indices]");
   const index = () => form.elements.namedItem("index")?.value ?? form.querySelector("[name=indices]:checked")?.value ?? "identities";
   let timer = 0;
   let asked = 0;
@@ -97,5 +96,8 @@ if (input) {
     if (option) choose(option);
   });
   form.addEventListener("submit", close);
-  for (const one of indices()) one.addEventListener("change", () => input.dispatchEvent(new Event("recheck")));
+  // what else decides what the query finds
+  form.querySelector("[data-checked-with-query]").addEventListener("change", (event) => {
+    if (event.target !== input) input.dispatchEvent(new Event("recheck"));
+  });
 }
