@@ -229,10 +229,9 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
 
 def _own_words(error: BaseException) -> str:
     """Return the text of one error; of an error of gRPC, the name of its status and its details."""
-    code, details = getattr(error, "code", None), getattr(error, "details", None)
-    if callable(code) and callable(details) and (status := code()) is not None:
-        return f"{getattr(status, 'name', status)}: {details()}"
-    return str(error).strip()
+    text = str(error).strip()
+    found = re.search(r'status = StatusCode\.(\w+)\s+details = "(.*?)"\s+debug_error_string', text, re.DOTALL)
+    return f"{found[1]}: {found[2]}" if found else text
 
 
 def _root_cause(error: Exception) -> str:
