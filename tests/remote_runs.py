@@ -52,6 +52,10 @@ def exchanged(services: Services) -> list[Path]:
     return list(services.settings.exchange_path.glob("*"))
 
 
+SLOW_TASKS = 12
+"""The tasks of a statement that takes long."""
+
+
 def take_long(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Have Spark compute a sum of so many numbers for each row of a report, in tasks of some rows each.
 
@@ -61,7 +65,7 @@ def take_long(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 
     def slow(statement: Statement, engine: RemoteName) -> TranslatedStatement:
         quick = translate(statement, engine)
-        rows = f"SELECT /*+ REPARTITION(12) */ * FROM (\n{quick.sql}\n)"
+        rows = f"SELECT /*+ REPARTITION({SLOW_TASKS}) */ * FROM (\n{quick.sql}\n)"
         effort = f"aggregate(sequence(0, {steps} + coalesce(length(c1), 0)), 0L, (sum, n) -> sum + n) AS effort"
         return replace(quick, sql=f"SELECT *, {effort} FROM ({rows})")
 

@@ -274,7 +274,7 @@ class Settings(BaseSettings):
     spark_url: str | None = Field(
         None,
         description="The Spark Connect server for the engine `spark`, such as `sc://spark.acme.example:15002`, or "
-        "`sc://HOST:443/;use_ssl=true`; needs `whohas[spark]`. It must reach the warehouse under the same path.",
+        "`sc://HOST:443/;use_ssl=true`; needs `whohas[spark]`. It must reach the warehouse: under the same path, or in `s3://`.",
     )
     spark_token: SecretStr | None = Field(None, description="The token for that server, if it requires one.")
     spark_folder: Path | None = Field(

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 
 from chance import examples
@@ -61,6 +61,7 @@ def compare(engine: RemoteEngine, snapshot: Snapshot, search: dict[str, Any], la
 
 @settings(max_examples=examples(25, 300), deadline=None, suppress_health_check=list(HealthCheck))
 @given(SEARCHES)
+@example({"query": "tags.exact:/a.*/ OR tags.exact:/[^a]+/", "columns": "id,tags", "sort": ["name"]})
 def test_sail_finds_the_rows_of_duckdb(sail_engine: RemoteEngine, snapshot: Snapshot, search: dict[str, Any]) -> None:
     compare(sail_engine, snapshot, search, lacks="No field named")
 
@@ -68,5 +69,6 @@ def test_sail_finds_the_rows_of_duckdb(sail_engine: RemoteEngine, snapshot: Snap
 @pytest.mark.engine
 @settings(max_examples=examples(25, 100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(SEARCHES)
+@example({"query": "tags.exact:/a.*/ OR tags.exact:/[^a]+/", "columns": "id,tags", "sort": ["name"]})
 def test_spark_finds_the_rows_of_duckdb(spark_engine: RemoteEngine, snapshot: Snapshot, search: dict[str, Any]) -> None:
     compare(spark_engine, snapshot, search)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -26,6 +27,7 @@ from support import whohas
 from whohas import timeouts
 from whohas.engine.duckdb import ENGINE_VERSION
 from whohas.engine.remote import open_engine
+from whohas.engine.spark import SparkEngine
 from whohas.errors import InvalidArguments, WhohasError
 from whohas.execution.processes import ForkServer, watch_child
 from whohas.execution.protocol import RemotePart
@@ -37,6 +39,8 @@ from whohas.settings import Settings
 from whohas.warehouse.store import Warehouse
 
 if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
     from whohas.execution.lease import WorkerLease
 
 
@@ -200,6 +204,28 @@ def assert_cannot_write(services: Services, url: str) -> None:
     assert f"It must be able to write to {services.settings.exchange_path} (WHOHAS_SPARK_FOLDER)" in text
     assert run.artefacts == ()
     assert exchanged(services) == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "problem"),
+    [
+        ("java.io.IOException: No space left on device", "could not write the rows"),
+        ("java.lang.ArithmeticException: long overflow", "could not run the report's statement"),
+    ],
+)
+def test_the_cause_that_spark_leaves_out_is_named(cause: str, problem: str, tmp_path: Path) -> None:
+    from pyspark.errors.exceptions.connect import SparkException
+
+    def fail(_: object) -> None:
+        """What Spark's client raises if a task fails, whatever the reason."""
+        trace = f"org.apache.spark.SparkException\n\tat a.b(c.scala:1)\nCaused by: {cause}\n\tat d.e(f.java:2)"
+        raise SparkException(f"Task failed while writing rows to file:{tmp_path}/part-0.", server_stacktrace=trace)
+
+    session = SimpleNamespace(registerProgressHandler=fail)
+    engine = SparkEngine(cast("SparkSession", session), address("sc://spark", tmp_path))
+    with pytest.raises(WhohasError) as failed:
+        engine.write_rows("SELECT 1 AS c1", (), tmp_path / "part-0", lambda _: None)
+    assert f"{problem}: Task failed while writing rows to file:{tmp_path}/part-0. ({cause})." in failed.value.message
 
 
 @pytest.mark.engine

@@ -47,6 +47,7 @@ CONDITIONS = (
     "len(list_filter(list_transform(string_split(t.a, '|'), lambda v: string_split(v, ' ')), lambda l: len(l) > 1)) > 0",
     "bit_count(xor(contains(t.a, 'a')::BIGINT << 3 | 5, 7)) <= 4",
     "t.attributes['city'] IS NOT NULL",
+    "regexp_matches(chr(31) || t.a || chr(31), 'x')",
 )
 STATEMENTS = (
     "SELECT CASE WHEN t.a = 'x' THEN 'y' ELSE concat(t.a, 'z', chr(31)) END FROM t",
@@ -93,6 +94,9 @@ def test_conditions_of_listed_syntax_are_translated_together(tree: Any) -> None:
         ("t.n // 2", "INTDIV"),
         ("t.n * 2", "MUL"),
         ("t.a || 'x'", "DPIPE"),
+        ("chr(31) || t.a", "DPIPE"),
+        ("chr(31) || t.a || 'x'", "DPIPE"),
+        ("chr(31) || lower(t.a) || chr(31)", "DPIPE"),
         ("t.a LIKE 'x%'", "LIKE"),
         ("t.a ILIKE 'x%'", "ILIKE"),
         ("t.a COLLATE NOCASE", "the function collate"),

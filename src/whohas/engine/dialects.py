@@ -152,6 +152,7 @@ NODES: Final[Mapping[type[exp.Expr], frozenset[str]]] = {
     exp.Trim: _args("this"),
     exp.Chr: _args("expressions"),
     exp.Concat: _args("expressions safe coalesce"),
+    exp.DPipe: _args("this expression safe"),
     exp.Split: _args("this expression"),
     exp.RegexpLike: _BINARY,
     exp.RegexpFullMatch: _BINARY,
@@ -270,6 +271,17 @@ def _check_index(bracket: exp.Bracket) -> str:
     return ""
 
 
+def _check_pipe(pipe: exp.DPipe) -> str:
+    """Return what is wrong with `||`: only `chr(31) || d.tags || chr(31)`, a column of several texts, is translated.
+
+    Values of other types would be converted to text, which engines do in different ways.
+    """
+    inner = pipe if isinstance(pipe.parent, exp.DPipe) else pipe.this
+    packed = isinstance(inner, exp.DPipe) and isinstance(inner.expression, exp.Column)
+    ends = [inner.this] if pipe is inner else [inner.this, pipe.expression]
+    return "" if packed and all(_constant(end) == "\x1f" for end in ends) else _described(pipe)
+
+
 def _check_is(condition: exp.Is) -> str:
     return "" if isinstance(condition.expression, exp.Null | exp.Boolean) else f"{condition.sql('duckdb')[:60]}"
 
@@ -295,6 +307,7 @@ _CHECKS: Final[Mapping[type[exp.Expr], Callable[[Any], str]]] = {
     exp.ArraySort: _check_sort,
     exp.Split: _check_separator,
     exp.Bracket: _check_index,
+    exp.DPipe: _check_pipe,
     exp.Is: _check_is,
     exp.Chr: _check_chr,
     exp.Order: _check_order,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
@@ -214,7 +215,8 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
             f"Spark at {host} cannot be reached, or ended while it ran the report: {words} Start it, or correct "
             f"WHOHAS_SPARK_URL, and start the report again. {_REMEDY}"
         )
-    if address.folder in words or "No space left" in words:
+    cause = _root_cause(error) or str(error)
+    if address.folder in cause or "No space left" in cause:
         return WhohasError(
             f"Spark at {host} could not write the rows: {words} It must be able to write to "
             f"{Path(address.folder).parent} (WHOHAS_SPARK_FOLDER), and have room there. Correct that, and start the "
@@ -227,10 +229,19 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
 
 def _own_words(error: BaseException) -> str:
     """Return the text of one error; of an error of gRPC, the name of its status and its details."""
-    code, details = getattr(error, "code", None), getattr(error, "details", None)
-    if callable(code) and callable(details) and (status := code()) is not None:
-        return f"{getattr(status, 'name', status)}: {details()}"
-    return str(error).strip()
+    text = str(error).strip()
+    found = re.search(r'status = StatusCode\.(\w+)\s+details = "(.*?)"\s+debug_error_string', text, re.DOTALL)
+    return f"{found[1]}: {found[2]}" if found else text
+
+
+def _root_cause(error: Exception) -> str:
+    """Return the first cause of an error of Apache Spark, which its message may leave out; empty if it has none.
+
+    Example: `java.io.IOException: No space left on device`, of "Task failed while writing rows to file:/exchange".
+    """
+    read_trace = getattr(error, "getStackTrace", None)
+    trace = (read_trace() if callable(read_trace) else None) or ""
+    return next(reversed(re.findall(r"^Caused by: (.+)$", str(trace), re.MULTILINE)), "")
 
 
 def _words(error: Exception) -> str:
@@ -243,5 +254,7 @@ def _words(error: Exception) -> str:
     text = next((text for text in texts if text), type(error).__name__)
     if "UNAVAILABLE" not in text:
         text += next((f" ({found.splitlines()[0]})" for found in texts[1:] if "UNAVAILABLE" in found), "")
-    text = " ".join(text.split("\n\n")[0].split())[:500]
+    text = " ".join(text.split("\n\n")[0].split())
+    root = _root_cause(error)
+    text = text[:500] if not root or root in text else f"{text[:300]} ({root[:200]})"
     return text if text.endswith((".", "!", "?")) else f"{text}."
