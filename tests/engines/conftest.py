@@ -1,4 +1,4 @@
-"""Spark Connect servers, one of each for all tests of this folder."""
+"""Servers of other engines, one of each for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from conformance import address
 from sparks import sail_server
+from trinos import Trino, trino_server
 from whohas.engine.remote import RemoteEngine, open_engine
 
 
@@ -23,3 +24,10 @@ def sail_engine(sail: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A session on it."""
     with open_engine(address(sail, tmp_path_factory.mktemp("session"))) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+    """A Trino server; each warehouse has a schema of its own there."""
+    with trino_server(tmp_path_factory.mktemp("trino")) as server:
+        yield server

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from whohas.engine.remote import EngineAddress, RemoteTable
+from whohas.engine.remote import OR_DUCKDB, EngineAddress, RemoteTable
 from whohas.errors import Unavailable, WhohasError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ _SETTINGS: Final = {
 
 _RETRIES: Final = 5
 """Attempts at a call that fails because the server cannot be reached; together they take about 17 seconds."""
-
-_REMEDY: Final = "Or run the report on DuckDB (`--engine duckdb`)."
 
 
 @contextmanager
@@ -63,7 +61,7 @@ def _connected(address: EngineAddress, id: str) -> SparkSession:
             from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
         raise Unavailable(
-            f"The client of Spark is not installed on this worker ({error}). Install `whohas[spark]`. {_REMEDY}"
+            f"The client of Spark is not installed on this worker ({error}). Install `whohas[spark]`. {OR_DUCKDB}"
         ) from error
     try:
         session = SparkSession.builder.remote(_connection_string(address, id)).create()
@@ -188,15 +186,15 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
     host = address.url.partition("/;")[0]
     if "UNAUTHENTICATED" in words or "PERMISSION_DENIED" in words or "Invalid authentication token" in words:
         return Unavailable(
-            f"Spark at {host} refused the token of whohas: {words} Correct WHOHAS_SPARK_TOKEN. {_REMEDY}"
+            f"Spark at {host} refused the token of whohas: {words} Correct WHOHAS_SPARK_TOKEN. {OR_DUCKDB}"
         )
     if "UNAVAILABLE" in words or "failed to connect" in words.casefold() or "RETRIES_EXCEEDED" in words:
         return Unavailable(
             f"Spark at {host} cannot be reached, or ended while it ran the report: {words} Start it, or correct "
-            f"WHOHAS_SPARK_URL, and start the report again. {_REMEDY}"
+            f"WHOHAS_SPARK_URL, and start the report again. {OR_DUCKDB}"
         )
     return WhohasError(
-        f"Spark at {host} could not {action}: {words} Correct that there, and start the report again. {_REMEDY}"
+        f"Spark at {host} could not {action}: {words} Correct that there, and start the report again. {OR_DUCKDB}"
     )
 
 
