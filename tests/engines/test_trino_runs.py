@@ -140,10 +140,12 @@ def test_a_table_that_cannot_be_registered_fails_the_run(
         location = f"local://{services.warehouse.root}"
     assert "did not let whohas register it: " in message
     assert "procedure is disabled" in message
-    (call,) = [part for part in message.split("; ") if part.startswith("CALL ")]
-    assert call.startswith(f"CALL \"fixed\".system.register_table(schema_name => '{schema}', table_name => '")
-    assert location in call
-    trino.query(call.replace('"fixed"', "lake"))
+    statements = message.partition("run there: ")[2].split("; ")[:2]
+    assert statements[1].startswith(f"CALL \"fixed\".system.register_table(schema_name => '{schema}', table_name => '")
+    assert location in statements[1]
+    for sql in statements:
+        trino.query(sql.replace('"fixed"', "lake"))
+    assert len(trino.query(f"SHOW TABLES FROM lake.{schema}")) == 1
 
 
 def test_a_table_without_its_log_fails_the_run(services: Services) -> None:
