@@ -62,7 +62,7 @@ unit: .venv/.ready ## run tests/unit alone, in less than a minute on two cores: 
 clients: .venv/.ready ## run the tests with the published SDKs and Keycloak (needs npm, Go, a JDK, Maven and Chromium; the first build of Go takes minutes)
 	@STRICT=$(STRICT) $(RUN) pytest -n 2 --dist loadgroup -m client $(ARGS)
 
-engines: .venv/.ready ## run more tests with Spark, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
+engines: .venv/.ready ## run more tests with Spark, Trino, Kafka, Lucene, veraPDF and LibreOffice (needs a JDK, Maven and soffice)
 	@STRICT=$(STRICT) $(PYTEST) -m engine $(ARGS)
 
 browser: .venv/.ready ## run the tests of the web console in Chromium (needs npm and Chromium)

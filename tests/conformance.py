@@ -12,7 +12,7 @@ from typing import Any
 from factories import report_plan
 from support import ROOT
 from whohas.engine.duckdb import connect_duckdb, create_statement
-from whohas.engine.remote import EngineAddress, RemoteEngine, rows_statement
+from whohas.engine.remote import EngineAddress, RemoteEngine, RemoteName, rows_statement
 from whohas.formats.base import WriteOptions
 from whohas.runs.plans import RunPlan
 from whohas.warehouse.store import Snapshot
@@ -79,17 +79,19 @@ CASES = (
     Case(PARTS, "SEARCH_EXPORT", {"query": "*"}),
 )  # fmt: skip
 
-LACKS: Mapping[str, frozenset[str]] = {"Sail": frozenset({WORDS}), "Spark": frozenset()}
+LACKS: Mapping[str, frozenset[str]] = {"Sail": frozenset({WORDS}), "Spark": frozenset(), "Trino": frozenset()}
 """For each engine the groups that it refuses with an error of its own, because it lacks something that they need."""
 
 
 def address(url: str, folder: Path, token: str = "", lost: str = "") -> EngineAddress:
-    return EngineAddress("spark", url, token, str(uuid.uuid4()), lost, str(folder))
+    """How Spark, or Trino by an address of HTTP, is reached."""
+    engine: RemoteName = "trino" if url.startswith("http") else "spark"
+    return EngineAddress(engine, url, token, str(uuid.uuid4()), lost, str(folder), files="local://")
 
 
-def run_plan(snapshot: Snapshot, report: str, arguments: Mapping[str, Any]) -> RunPlan:
-    """The plan of a run on Spark."""
-    return RunPlan.of(report_plan(snapshot, report, arguments), snapshot, WriteOptions(), "spark")
+def run_plan(snapshot: Snapshot, report: str, arguments: Mapping[str, Any], engine: RemoteName = "spark") -> RunPlan:
+    """The plan of a run on another engine."""
+    return RunPlan.of(report_plan(snapshot, report, arguments), snapshot, WriteOptions(), engine)
 
 
 def differing_parts(engine: RemoteEngine, plan: RunPlan, root: Path, folder: Path) -> list[str]:
@@ -128,9 +130,9 @@ def differing_parts(engine: RemoteEngine, plan: RunPlan, root: Path, folder: Pat
 
 def conformance_table() -> str:
     """The table of the page on engines: for each group, how many cases each engine runs with the same rows."""
-    lines = ["| what | cases | DuckDB | Sail 0.7 | Spark 4.2 |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| what | cases | DuckDB | Sail 0.7 | Spark 4.2 | Trino 476 |", "| --- | --- | --- | --- | --- | --- |"]
     for group in dict.fromkeys(case.group for case in CASES):
         cases = sum(case.group == group for case in CASES)
-        cells = ["an error" if group in LACKS[engine] else "same rows" for engine in ("Sail", "Spark")]
+        cells = ["an error" if group in LACKS[engine] else "same rows" for engine in ("Sail", "Spark", "Trino")]
         lines.append(f"| {group} | {cases} | reference | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ import re
 import threading
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -267,9 +268,9 @@ class Settings(BaseSettings):
     )
     engine: str = Field(
         "duckdb",
-        pattern="^(duckdb|spark)$",
+        pattern="^(duckdb|spark|trino)$",
         description="The engine that executes a run whose argument `engine` does not name one: `duckdb`, which is "
-        "built in, or `spark`.",
+        "built in, `spark` or `trino`.",
     )
     spark_url: str | None = Field(
         None,
@@ -281,6 +282,24 @@ class Settings(BaseSettings):
         None,
         description="The folder in which Spark writes the rows of a run for whohas, which both must reach under the "
         "same path; default: `exchange` in the home folder.",
+    )
+    trino_url: str | None = Field(
+        None,
+        description="The Trino server for the engine `trino`, with the user, the catalog and the schema, such as "
+        "`https://whohas@trino.acme.example/lake/whohas`; needs `whohas[trino]`. The catalog must have the Delta Lake "
+        "connector, and reach the home folder under the same path.",
+    )
+    trino_token: SecretStr | None = Field(
+        None, description="The token (JWT) for that server, if it requires one; needs `https`."
+    )
+    trino_password: SecretStr | None = Field(
+        None, description="The password of the user in `trino_url`, instead of a token; needs `https`."
+    )
+    trino_files: str = Field(
+        "local://",
+        pattern="^(local|file)://$",
+        description="The beginning of the addresses by which Trino reaches folders: `local://` if the catalog has "
+        "`fs.native-local.enabled=true` and `local.location=/`, or `file://` if it has `fs.hadoop.enabled=true`.",
     )
     run_threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, description="Threads of one run's engine."
@@ -510,6 +529,33 @@ class Settings(BaseSettings):
             raise ValueError("it must not have a token or a session: set the token as WHOHAS_SPARK_TOKEN")
         return value
 
+    @field_validator("trino_url")
+    @classmethod
+    def _trino_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            url = urlsplit(value)
+            port_is_valid = url.port != 0
+        except ValueError:
+            port_is_valid = False
+        else:
+            if url.password is not None:
+                raise ValueError("it must not have a password: set it as WHOHAS_TRINO_PASSWORD")
+            if (
+                port_is_valid
+                and url.scheme in ("http", "https")
+                and url.hostname
+                and url.username
+                and re.fullmatch(r"/[^/\s]+/[^/\s]+/?", url.path)
+                and not url.query
+                and not url.fragment
+            ):
+                return value
+        raise ValueError(
+            "it must name a user, a server, a catalog and a schema, as in https://whohas@trino.acme.example/lake/whohas"
+        )
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -526,12 +572,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _engine_is_set_up(self) -> Settings:
-        if self.engine == "spark" and self.spark_url is None:
-            raise ValueError("engine is spark, and there is no spark_url: set WHOHAS_SPARK_URL too")
-        if self.spark_url is not None and self.warehouse_address.scheme not in ("file", "s3"):
+        for engine, url, reads in (("spark", self.spark_url, ("file", "s3")), ("trino", self.trino_url, ("file",))):
+            if self.engine == engine and url is None:
+                raise ValueError(
+                    f"engine is {engine}, and there is no {engine}_url: set WHOHAS_{engine.upper()}_URL too"
+                )
+            if url is not None and self.warehouse_address.scheme not in reads:
+                raise ValueError(
+                    f"{engine}_url is set, and warehouse_url is an address of {self.warehouse_address.scheme}://: "
+                    f"{engine.title()} reads a warehouse in a folder that it and whohas have at the same path"
+                    f"{', or in s3://' if 's3' in reads else ''}; leave one of them out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _trino_secrets_are_encrypted(self) -> Settings:
+        if self.trino_token is not None and self.trino_password is not None:
+            raise ValueError("trino_token and trino_password are both set: leave one of them out")
+        secret = "trino_token" if self.trino_token else "trino_password" if self.trino_password else ""
+        if secret and self.trino_url is not None and self.trino_url.startswith("http:"):
             raise ValueError(
-                f"spark_url is set, and warehouse_url is an address of {self.warehouse_address.scheme}://: Spark reads "
-                "a warehouse in a folder that it and whohas have at the same path, or in s3://; leave one of them out"
+                f"{secret} is set, and trino_url begins with http: it would be sent unencrypted; use https"
             )
         return self
 

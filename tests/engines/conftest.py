@@ -1,4 +1,4 @@
-"""Spark Connect servers, one of each for all tests of this folder."""
+"""Servers of other engines, one of each for all tests of this folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from conformance import address
 from sparks import SparkCluster, sail_server, spark_cluster
+from trinos import Trino, trino_server
 from whohas.engine.remote import RemoteEngine, open_engine
 
 
@@ -38,3 +39,10 @@ def spark_engine(cluster: SparkCluster, tmp_path: Path) -> Iterator[RemoteEngine
     """A session on it."""
     with open_engine(address(cluster.url, tmp_path / "session")) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def trino(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trino]:
+    """A Trino server; each warehouse has a schema of its own there."""
+    with trino_server(tmp_path_factory.mktemp("trino")) as server:
+        yield server

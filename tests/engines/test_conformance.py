@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chance import examples
-from conformance import CASES, LACKS, Case, conformance_table, differing_parts, run_plan
+from conformance import CASES, EXAMPLES, LACKS, Case, address, conformance_table, differing_parts, run_plan
 from factories import publish
 from support import ROOT, whohas
-from whohas.engine.remote import RemoteEngine
+from trinos import Trino
+from whohas.engine.remote import RemoteEngine, RemoteName, open_engine
 from whohas.errors import WhohasError
 from whohas.search.index import searchable_snapshot
+from whohas.warehouse.schema import ACCOUNTS
 from whohas.warehouse.store import Snapshot, Warehouse
 
 PAGE = ROOT / "docs" / "reference" / "engines.md"
@@ -29,8 +31,15 @@ def snapshot(acme_home: Path) -> Snapshot:
     return searchable_snapshot(Warehouse(acme_home / "warehouse"))
 
 
-def compare(engine: RemoteEngine, snapshot: Snapshot, case: Case, lacks: frozenset[str], folder: Path) -> None:
-    plan = run_plan(snapshot, case.report, case.arguments)
+def compare(
+    engine: RemoteEngine,
+    snapshot: Snapshot,
+    case: Case,
+    lacks: frozenset[str],
+    folder: Path,
+    name: RemoteName = "spark",
+) -> None:
+    plan = run_plan(snapshot, case.report, case.arguments, name)
     if case.group in lacks:
         with pytest.raises(WhohasError, match="could not run the report's statement"):
             differing_parts(engine, plan, snapshot.root, folder)
@@ -99,6 +108,16 @@ def companies(draw: st.DrawFn) -> dict[str, list[dict[str, Any]]]:
     }
 
 
+COMPANY_REPORTS: tuple[tuple[str, dict[str, str]], ...] = (
+    ("IDENTITIES", {}),
+    ("IDENTITIES_DETAILS", {}),
+    ("ORPHAN_IDENTITIES", {}),
+    ("UNCORRELATED_ACCOUNTS", {}),
+    ("ACCOUNTS", {"application": "s0"}),
+    ("IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "s0"}),
+)
+
+
 @settings(max_examples=examples(8, 60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(companies())
 def test_sail_gives_the_rows_of_any_company(
@@ -106,16 +125,24 @@ def test_sail_gives_the_rows_of_any_company(
 ) -> None:
     with TemporaryDirectory() as folder:
         snapshot = publish(Warehouse(Path(folder) / "warehouse"), **company)
-        for report, arguments in (
-            ("IDENTITIES", {}),
-            ("IDENTITIES_DETAILS", {}),
-            ("ORPHAN_IDENTITIES", {}),
-            ("UNCORRELATED_ACCOUNTS", {}),
-            ("ACCOUNTS", {"application": "s0"}),
-            ("IDENTITY_PROFILE_IDENTITY_ERROR", {"authoritativeSource": "s0"}),
-        ):
+        for report, arguments in COMPANY_REPORTS:
             plan = run_plan(snapshot, report, arguments)
             assert differing_parts(sail_engine, plan, snapshot.root, Path(folder)) == [], report
+
+
+@pytest.mark.engine
+def test_trino_gives_the_rows_of_any_company(trino: Trino) -> None:
+    @settings(max_examples=examples(8, 60), deadline=None, suppress_health_check=list(HealthCheck))
+    @given(companies())
+    def compare_reports(company: dict[str, list[dict[str, Any]]]) -> None:
+        with TemporaryDirectory() as folder:
+            snapshot = publish(Warehouse(Path(folder) / "warehouse"), **company)
+            with open_engine(address(trino.schema_url(Path(folder).name), Path(folder) / "rows")) as engine:
+                for report, arguments in COMPANY_REPORTS:
+                    plan = run_plan(snapshot, report, arguments, "trino")
+                    assert differing_parts(engine, plan, snapshot.root, Path(folder)) == [], report
+
+    compare_reports()
 
 
 @pytest.mark.engine
@@ -125,22 +152,75 @@ def test_spark_gives_the_rows_of_duckdb(spark_engine: RemoteEngine, snapshot: Sn
 
 
 @pytest.mark.engine
+def test_trino_gives_the_rows_of_duckdb(trino: Trino, snapshot: Snapshot, tmp_path: Path) -> None:
+    with open_engine(address(trino.schema_url("acme"), tmp_path)) as engine:
+        for case in CASES:
+            compare(engine, snapshot, case, LACKS["Trino"], tmp_path, "trino")
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """A snapshot of 3,000 generated identities."""
+    folder = tmp_path_factory.mktemp("generated")
+    assert whohas(folder / "home", "generate", folder / "data", "--identities", "3000").returncode == 0
+    assert whohas(folder / "home", "load", folder / "data").returncode == 0
+    return searchable_snapshot(Warehouse(folder / "home" / "warehouse"))
+
+
+GENERATED = ("IDENTITIES", "IDENTITIES_DETAILS", "ORPHAN_IDENTITIES", "UNCORRELATED_ACCOUNTS")
+
+
+@pytest.mark.engine
 def test_engines_give_the_rows_of_generated_identities(
-    spark_engine: RemoteEngine, sail_engine: RemoteEngine, tmp_path: Path
+    spark_engine: RemoteEngine, sail_engine: RemoteEngine, generated: Snapshot, tmp_path: Path
 ) -> None:
-    assert whohas(tmp_path / "home", "generate", tmp_path / "data", "--identities", "3000").returncode == 0
-    assert whohas(tmp_path / "home", "load", tmp_path / "data").returncode == 0
-    snapshot = searchable_snapshot(Warehouse(tmp_path / "home" / "warehouse"))
-    for report in ("IDENTITIES", "IDENTITIES_DETAILS", "ORPHAN_IDENTITIES", "UNCORRELATED_ACCOUNTS"):
-        plan = run_plan(snapshot, report, {})
+    for report in GENERATED:
+        plan = run_plan(generated, report, {})
         for engine in (spark_engine, sail_engine):
-            assert differing_parts(engine, plan, snapshot.root, tmp_path) == [], report
+            assert differing_parts(engine, plan, generated.root, tmp_path) == [], report
 
 
-def test_the_oldest_and_the_newest_times_are_the_same(sail_engine: RemoteEngine, tmp_path: Path) -> None:
+@pytest.mark.engine
+def test_trino_gives_the_rows_of_generated_identities(trino: Trino, generated: Snapshot, tmp_path: Path) -> None:
+    sources = sorted({file.partition or "" for file in generated.files(ACCOUNTS)})
+    cases: list[tuple[str, dict[str, str]]] = [(report, {}) for report in GENERATED]
+    cases += [("ACCOUNTS", {"application": source}) for source in sources]
+    cases += [("SEARCH_EXPORT", {"query": query, "indices": "identities"}) for query in EXAMPLES]
+    with open_engine(address(trino.schema_url("generated"), tmp_path)) as engine:
+        for report, arguments in cases:
+            plan = run_plan(generated, report, arguments, "trino")
+            assert differing_parts(engine, plan, generated.root, tmp_path) == [], (report, arguments)
+
+
+def some_times(folder: Path) -> Snapshot:
+    """A snapshot of identities with the oldest and the newest times, and with microseconds."""
     times = [datetime(1, 1, 1, tzinfo=UTC), datetime(1582, 10, 10, tzinfo=UTC), datetime(1890, 1, 1, tzinfo=UTC)]
     times.append(datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
     people = [{"id": f"i{n}", "created": time, "modified": time - timedelta(0)} for n, time in enumerate(times)]
-    snapshot = publish(Warehouse(tmp_path / "warehouse"), [{"id": "s0", "name": "x"}], identities=people)
+    return publish(Warehouse(folder / "warehouse"), [{"id": "s0", "name": "x"}], identities=people)
+
+
+def test_the_oldest_and_the_newest_times_are_the_same(sail_engine: RemoteEngine, tmp_path: Path) -> None:
+    snapshot = some_times(tmp_path)
     plan = run_plan(snapshot, "IDENTITIES", {})
     assert differing_parts(sail_engine, plan, snapshot.root, tmp_path) == []
+
+
+@pytest.mark.engine
+def test_trino_keeps_microseconds_of_times(trino: Trino, tmp_path: Path) -> None:
+    snapshot = some_times(tmp_path)
+    plan = run_plan(snapshot, "IDENTITIES", {}, "trino")
+    with open_engine(address(trino.schema_url("times"), tmp_path / "rows")) as engine:
+        assert differing_parts(engine, plan, snapshot.root, tmp_path) == []
+
+
+@pytest.mark.engine
+def test_trino_reads_the_version_of_the_snapshot(trino: Trino, tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path / "warehouse")
+    first = publish(warehouse, [{"id": "s0", "name": "x"}], identities=[{"id": "i0", "name": "before"}])
+    plan = run_plan(first, "IDENTITIES", {}, "trino")
+    publish(warehouse, [{"id": "s0", "name": "x"}], identities=[{"id": "i1", "name": "after"}])
+    with open_engine(address(trino.schema_url("versions"), tmp_path / "rows")) as engine:
+        assert differing_parts(engine, plan, first.root, tmp_path) == []
+    paths = f'SELECT DISTINCT "$path" FROM lake.versions.identities FOR VERSION AS OF {plan.versions["identities"]}'
+    assert trino.query(paths) == [[f"local://{first.root / path}"] for path in plan.files["identities"]]

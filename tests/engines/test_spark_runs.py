@@ -132,7 +132,7 @@ def _with_upper(report: Any, *given: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("engine", "message"),
-    [("oracle", "must be duckdb or spark, not 'oracle'"), (7, "must be duckdb or spark, not '7'")],
+    [("oracle", "must be duckdb, spark or trino, not 'oracle'"), (7, "must be duckdb, spark or trino, not '7'")],
 )
 def test_an_unknown_engine_is_refused(services: Services, engine: object, message: str) -> None:
     with pytest.raises(InvalidArguments, match=message):

@@ -12,19 +12,21 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from whohas.engine.dialects import FUNCTIONS, NODES, Untranslatable, translate
-from whohas.engine.remote import SortKey, TranslatedStatement, rows_statement
+from whohas.engine.remote import RemoteName, SortKey, TranslatedStatement, rows_statement
 from whohas.engine.statement import ResultColumn, Statement
 
 TEXT = ResultColumn("a", "text")
 
 
-def translated(sql: str, columns: tuple[ResultColumn, ...] = (TEXT,), **more: Any) -> TranslatedStatement:
-    return translate(Statement(sql, columns, **more), "spark")
+def translated(
+    sql: str, columns: tuple[ResultColumn, ...] = (TEXT,), engine: RemoteName = "spark", **more: Any
+) -> TranslatedStatement:
+    return translate(Statement(sql, columns, **more), engine)
 
 
-def inner(sql: str, **more: Any) -> str:
+def inner(sql: str, engine: RemoteName = "spark", **more: Any) -> str:
     """The translation of a statement of one text column, without the SELECT around it."""
-    found = translated(sql, **more).sql
+    found = translated(sql, engine=engine, **more).sql
     begin, end = "SELECT c1 FROM (", ") AS report(c1)"
     assert found.startswith(begin)
     assert found.endswith(end)
@@ -63,10 +65,11 @@ STATEMENTS = (
 )
 
 
+@pytest.mark.parametrize("engine", ["spark", "trino"])
 @pytest.mark.parametrize("sql", STATEMENTS)
-def test_a_statement_of_listed_syntax_is_translated(sql: str) -> None:
-    found = translated(sql, parameters={"p": "it's"})
-    assert isinstance(sqlglot.parse_one(found.sql, read="spark"), exp.Select)
+def test_a_statement_of_listed_syntax_is_translated(sql: str, engine: RemoteName) -> None:
+    found = translated(sql, engine=engine, parameters={"p": "it's"})
+    assert isinstance(sqlglot.parse_one(found.sql, read=engine), exp.Select)
 
 
 def test_the_statements_above_have_everything_listed() -> None:
@@ -144,6 +147,7 @@ def test_what_is_not_listed_is_refused_by_name(expression: str, what: str) -> No
         ("SELECT t.a FROM t ORDER BY 1", "ORDER BY 1"),
         ("SELECT t.a FROM t GROUP BY t.a ORDER BY t.a", "ORDER BY of grouped rows"),
         ("SELECT t.a FROM t GROUP BY ALL", "all"),
+        ("SELECT unnest(t.l), unnest(t.m) FROM t", "several lists that one SELECT unnests"),
         ("SELECT t.a FROM t ASOF JOIN u ON t.a >= u.a", "method"),
         ("SELECT t.a FROM other.t", "db"),
         ("SELECT * EXCLUDE (b) FROM t", "except"),
@@ -156,6 +160,61 @@ def test_clauses_that_are_not_listed_are_refused(sql: str, what: str) -> None:
     with pytest.raises(Untranslatable) as error:
         translated(sql)
     assert what in error.value.message
+
+
+def test_a_refusal_names_the_engine() -> None:
+    with pytest.raises(Untranslatable, match=r"^This report cannot run on Trino: .* does not translate for Trino, "):
+        translated("SELECT upper(t.a) FROM t", engine="trino")
+
+
+@pytest.mark.parametrize(
+    ("duckdb", "trino"),
+    [
+        ("list(t.a ORDER BY t.a)", "ARRAY_AGG(t.a ORDER BY t.a)"),
+        ("list_sort(list(DISTINCT t.a))", "ARRAY_SORT(ARRAY_AGG(DISTINCT t.a))"),
+        ("contains(t.a, 'x')", "(STRPOS(t.a, 'x') > 0)"),
+        ("len(list_filter(string_split(t.a, ','), lambda w: w <> 'x'))", "CARDINALITY(FILTER(SPLIT(t.a, ','), w -> w <> 'x'))"),
+        ("length(t.a)", "LENGTH(t.a)"),
+        ("t.l[t.n]", "ELEMENT_AT(t.l, t.n)"),
+        ("range(1, t.n)", "FILTER(SEQUENCE(1, GREATEST(1, t.n)), x -> x < (t.n))"),
+        ("list_reduce(t.l, lambda n, p: n + p, 0)", "REDUCE(t.l, CAST(0 AS BIGINT), (n, p) -> n + p, state -> state)"),
+        ("bit_count(t.n)", "BIT_COUNT(t.n, 64)"),
+        ("NOT t.flag IS TRUE", "NOT (t.flag IS NOT DISTINCT FROM TRUE)"),
+        ("concat(t.a, t.b)", "CONCAT(COALESCE(CAST(t.a AS VARCHAR), ''), COALESCE(CAST(t.b AS VARCHAR), ''))"),
+        ("regexp_full_match(t.a, 'x+')", r"REGEXP_LIKE(t.a, '\A(?:x+)\z')"),
+        (r"regexp_matches(t.a, '[^\x00-\x{10FFFF}]')", r"REGEXP_LIKE(t.a, '[^\s\S]')"),
+        (
+            "t.at > CAST('2026-01-01 00:00:00.000001+00:00' AS TIMESTAMPTZ)",
+            "t.at > CAST('2026-01-01 00:00:00.000001 UTC' AS TIMESTAMP(6) WITH TIME ZONE)",
+        ),
+        ("t.at > $at", "t.at > CAST('2026-01-02 00:00:00.000000 UTC' AS TIMESTAMP(6) WITH TIME ZONE)"),
+        ("t.a IN (SELECT unnest(t.l))", "t.a IN (SELECT unnested.value AS value FROM UNNEST(t.l) AS unnested(value))"),
+        (
+            "t.a IN (SELECT DISTINCT unnest(u.l) AS w FROM u)",
+            't.a IN (SELECT DISTINCT unnested.w AS w FROM "u" CROSS JOIN UNNEST(u.l) AS unnested(w))',
+        ),
+        (
+            "(t.a, t.b) IN (SELECT u.a, u.b FROM u)",
+            'ROW(t.a, t.b) IN (SELECT ROW(v1, v2) FROM (SELECT u.a, u.b FROM "u") AS found(v1, v2))',
+        ),
+    ],
+)  # fmt: skip
+def test_what_trino_has_otherwise_is_rewritten(duckdb: str, trino: str) -> None:
+    found = inner(f"SELECT {duckdb} FROM t", engine="trino", parameters={"at": datetime(2026, 1, 2, tzinfo=UTC)})
+    assert found == f'SELECT {trino} FROM "t"'
+
+
+@pytest.mark.parametrize("engine", ["spark", "trino"])
+def test_the_same_spaces_are_trimmed(engine: RemoteName) -> None:
+    found = inner("SELECT trim(t.a) FROM t", engine=engine)
+    assert found.startswith("SELECT TRIM(BOTH ' \u00a0\u1680\u2000")
+    assert "\u3000' FROM t.a)" in found
+
+
+def test_times_of_trino_stay_as_they_are() -> None:
+    assert translated("SELECT t.at FROM t", (ResultColumn("at", "time"),), "trino").sql.startswith(
+        "SELECT c1 AS c1 FROM ("
+    )
 
 
 def test_a_promised_order_must_be_named() -> None:

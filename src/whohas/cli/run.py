@@ -61,7 +61,9 @@ def run(
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", metavar="duckdb|spark", help="The engine that executes the run; default: WHOHAS_ENGINE, duckdb."
+            "--engine",
+            metavar="duckdb|spark|trino",
+            help="The engine that executes the run; default: WHOHAS_ENGINE, duckdb.",
         ),
     ] = None,
     quiet: Annotated[

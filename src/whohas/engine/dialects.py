@@ -13,6 +13,10 @@ that does not take a list, are not checked here; differences that would change r
 - A regular expression is of RE2; only the syntax that RE2, Java and Rust read alike is accepted (`_SAFE_PATTERN`).
 - `lower` also knows letters that Unicode got after version 14, which DuckDB does not.
 - `CAST(x AS VARCHAR)` prints times otherwise, so only casts of constants and of conditions are translated.
+- `x IS TRUE` is false for null; sqlglot writes only `x` for Trino, so that `NOT x IS TRUE` would be null.
+- `trim` removes all spaces of Unicode, but no tabs. Spark's removes only blanks, Trino's also tabs and line breaks.
+- Trino's `TIMESTAMP WITH TIME ZONE` has milliseconds unless it says that it has more.
+- Trino's regular expressions do not have `\\x{10FFFF}`.
 
 The order of the rows is left to whohas: instead of sorting, the engine returns the values to sort by as more columns,
 so that texts and nulls are ordered exactly as DuckDB orders them.
@@ -290,6 +294,11 @@ def _check_chr(chr: exp.Chr) -> str:
     return "" if _constant(chr) is not None else "chr of a number that is not constant"
 
 
+def _check_select(select: exp.Select) -> str:
+    found = [column for column in select.expressions if isinstance(column.unalias(), exp.Explode)]
+    return "several lists that one SELECT unnests" if len(found) > 1 else ""
+
+
 def _check_order(order: exp.Order) -> str:
     inside_list = isinstance(order.parent, exp.ArrayAgg)
     return "" if inside_list or (order.parent and order.parent.parent is None) else "ORDER BY in a subquery"
@@ -300,6 +309,7 @@ def _check_ordered(ordered: exp.Ordered) -> str:
 
 
 _CHECKS: Final[Mapping[type[exp.Expr], Callable[[Any], str]]] = {
+    exp.Select: _check_select,
     exp.Cast: _check_cast,
     exp.RegexpLike: _check_pattern,
     exp.RegexpFullMatch: _check_pattern,
@@ -372,13 +382,11 @@ def _warehouse_tables(query: exp.Expr) -> list[str]:
 def _numbered(
     query: exp.Expr, columns: tuple[ResultColumn, ...], order: tuple[SortKey, ...], engine: RemoteName
 ) -> exp.Select:
-    """Return a query with the columns c1, c2, … and the keys of the order. Times become integers, because engines write
-    times to files in different ways."""
+    """Return a query with the columns c1, c2, … and the keys of the order. Times become what `_TIMES` says, because
+    engines write times to files in different ways."""
     places = [f"c{number}" for number in range(1, len(columns) + 1)]
     cells = [
-        exp.alias_(exp.Anonymous(this="UNIX_MICROS", expressions=[exp.column(place)]), place)
-        if column.type == "time"
-        else exp.column(place)
+        exp.alias_(_TIMES[engine](exp.column(place)), place) if column.type == "time" else exp.column(place)
         for place, column in zip(places, columns, strict=True)
     ]
     keys = [key.column for key in order]
@@ -400,7 +408,7 @@ def _rewritten(query: exp.Expr, parameters: Mapping[str, Any], engine: RemoteNam
         if isinstance(node, exp.Placeholder):
             new: exp.Expr | None = _parameter(node, parameters, engine)
         elif isinstance(node, exp.Length) and id(node) in lists:
-            new = exp.Anonymous(this="ARRAY_SIZE", expressions=[node.this])
+            new = _call(_ARRAY_LENGTH[engine], node.this)
         elif (constant := _constant(node)) is not None and not _is_text(node):
             new = exp.Literal.string(constant)
         elif isinstance(node, exp.Table):
@@ -428,7 +436,9 @@ def _parameter(placeholder: exp.Placeholder, parameters: Mapping[str, Any], engi
             return exp.convert(value)
         case datetime():
             text = value.isoformat(sep=" ", timespec="microseconds")
-            return exp.cast(exp.Literal.string(text), "timestamptz", dialect="duckdb")
+            cast = exp.cast(exp.Literal.string(text), "timestamptz", dialect="duckdb")
+            rewrite = _REWRITES[engine].get(exp.Cast)
+            return rewrite(cast) if rewrite is not None else cast
         case _:
             raise _refusal(f"a parameter of the type {type(value).__name__}", engine)
 
@@ -491,7 +501,7 @@ def _spark_sort(sort: exp.ArraySort) -> exp.Expr:
     return values if is_sorted else _call("ARRAY_SORT", values)
 
 
-def _spark_range(series: exp.GenerateSeries) -> exp.Expr:
+def _range(series: exp.GenerateSeries) -> exp.Expr:
     """Return the integers from a start to an end, which is excluded; none where the end is not greater.
 
     SEQUENCE includes its end and counts down where the end is smaller, so that it is widened and filtered.
@@ -520,7 +530,7 @@ def _spark_lower(lower: exp.Lower) -> exp.Expr:
     return _call("LOWER", _call("TRANSLATE", lower.this, characters, replacements))
 
 
-def _spark_full_match(match: exp.RegexpFullMatch) -> exp.Expr:
+def _full_match(match: exp.RegexpFullMatch) -> exp.Expr:
     pattern = _constant(match.expression) or ""
     return exp.RegexpLike(this=match.this, expression=exp.Literal.string(f"\\A(?:{pattern})\\z"))
 
@@ -531,15 +541,122 @@ def _spark_reduce(function: exp.Anonymous) -> exp.Expr:
     return _call("REDUCE", values, start, step)
 
 
+_SPACES: Final = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+"""The characters that DuckDB's `trim` removes."""
+
+
+def _trim(trim: exp.Trim) -> exp.Expr:
+    return exp.Trim(this=trim.this, expression=exp.Literal.string(_SPACES), position="BOTH")
+
+
+_NO_CHARACTER: Final = r"[^\x00-\x{10FFFF}]"
+
+
+def _trino_pattern(match: exp.RegexpLike | exp.RegexpFullMatch) -> exp.Expr:
+    """Return the match of a regular expression that both of Trino's libraries, Joni and RE2J, read."""
+    pattern = (_constant(match.expression) or "").replace(_NO_CHARACTER, r"[^\s\S]")
+    match.set("expression", exp.Literal.string(pattern))
+    return _full_match(match) if isinstance(match, exp.RegexpFullMatch) else match
+
+
+def _trino_function(function: exp.Anonymous) -> exp.Expr:
+    """Return `list_reduce` with Trino's order of arguments and its last step, and `bit_count` with its width."""
+    if function.name.upper() == "BIT_COUNT":
+        return _call("BIT_COUNT", function.expressions[0], exp.Literal.number(64))
+    if function.name.upper() == "LIST_REDUCE":
+        values, step, start = function.expressions
+        state = exp.to_identifier("state")
+        return _call(
+            "REDUCE", values, exp.cast(start, "bigint"), step, exp.Lambda(this=state, expressions=[state.copy()])
+        )
+    return function
+
+
+def _trino_cast(cast: exp.Cast) -> exp.Expr:
+    """Return a cast to a time that keeps microseconds."""
+    if cast.to.this is not exp.DType.TIMESTAMPTZ:
+        return cast
+    text = cast.this
+    if _is_text(text):
+        text = exp.Literal.string(text.name.removesuffix("+00:00") + " UTC")
+    return exp.cast(text, exp.DataType.build("TIMESTAMP(6) WITH TIME ZONE", dialect="trino"))
+
+
+def _trino_is(condition: exp.Is) -> exp.Expr:
+    if isinstance(condition.expression, exp.Boolean):
+        return exp.paren(exp.NullSafeEQ(this=condition.this, expression=condition.expression))
+    return condition
+
+
+def _trino_in(condition: exp.In) -> exp.Expr:
+    """Return a condition whose subquery has one column, a row, where several columns are compared.
+
+    Example: `(a, b) IN (SELECT u.a, u.b FROM u)` becomes
+    `ROW(a, b) IN (SELECT ROW(v1, v2) FROM (SELECT u.a, u.b FROM u) AS found(v1, v2))`.
+    """
+    query = condition.args.get("query")
+    if query is None or not isinstance(condition.this, exp.Tuple):
+        return condition
+    names = [exp.to_identifier(f"v{number}") for number in range(1, len(condition.this.expressions) + 1)]
+    alias = exp.TableAlias(this=exp.to_identifier("found"), columns=names)
+    rows = exp.Subquery(this=query.this if isinstance(query, exp.Subquery) else query, alias=alias)
+    row = _call("ROW", *(exp.column(name.copy()) for name in names))
+    found = exp.Subquery(this=exp.select(row).from_(rows, copy=False))
+    return exp.In(this=_call("ROW", *condition.this.expressions), query=found)
+
+
+def _trino_select(select: exp.Select) -> exp.Expr:
+    """Return a query that unnests a list in FROM instead of in its columns.
+
+    Example: `SELECT t.a, unnest(t.l) AS w FROM t` becomes
+    `SELECT t.a, unnested.w FROM t CROSS JOIN UNNEST(t.l) AS unnested(w)`.
+    """
+    column = next((column for column in select.expressions if isinstance(column.unalias(), exp.Explode)), None)
+    if column is None:
+        return select
+    table, name = exp.to_identifier("unnested"), exp.to_identifier(column.alias or "value")
+    rows = exp.Unnest(expressions=[column.unalias().this], alias=exp.TableAlias(this=table, columns=[name]))
+    column.replace(exp.alias_(exp.column(name.copy(), table.copy()), name.copy()))
+    if select.args.get("from_") is None:
+        select.from_(rows, copy=False)
+    else:
+        select.join(rows, join_type="cross", copy=False)
+    return select
+
+
+_TIMES: Final[Mapping[RemoteName, Callable[[exp.Expr], exp.Expr]]] = {
+    "spark": lambda time: _call("UNIX_MICROS", time),
+    "trino": lambda time: time,
+}
+"""For each engine the form of times in its result: microseconds since 1970; of Trino, texts of its protocol."""
+
+_ARRAY_LENGTH: Final[Mapping[RemoteName, str]] = {"spark": "ARRAY_SIZE", "trino": "CARDINALITY"}
+"""For each engine the function that gives the length of a list."""
+
 _REWRITES: Final[Mapping[RemoteName, Mapping[type[exp.Expr], Callable[[Any], exp.Expr]]]] = {
     "spark": {
         exp.ArrayAgg: _spark_list,
         exp.ArraySort: _spark_sort,
-        exp.GenerateSeries: _spark_range,
+        exp.GenerateSeries: _range,
         exp.Split: _spark_split,
         exp.Lower: _spark_lower,
-        exp.RegexpFullMatch: _spark_full_match,
+        exp.Trim: _trim,
+        exp.RegexpFullMatch: _full_match,
         exp.Bracket: lambda bracket: _call("TRY_ELEMENT_AT", bracket.this, bracket.expressions[0]),
         exp.Anonymous: lambda function: _spark_reduce(function) if function.name.upper() == "LIST_REDUCE" else function,
-    }
+    },
+    "trino": {
+        exp.Select: _trino_select,
+        exp.In: _trino_in,
+        exp.Is: _trino_is,
+        exp.Cast: _trino_cast,
+        exp.Contains: lambda contains: exp.paren(_call("STRPOS", contains.this, contains.expression) > 0),
+        exp.Trim: _trim,
+        exp.RegexpLike: _trino_pattern,
+        exp.RegexpFullMatch: _trino_pattern,
+        exp.ArraySort: lambda sort: _call("ARRAY_SORT", sort.this),
+        exp.GenerateSeries: _range,
+        exp.Bracket: lambda bracket: _call("ELEMENT_AT", bracket.this, bracket.expressions[0]),
+        exp.Anonymous: _trino_function,
+    },
 }

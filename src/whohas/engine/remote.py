@@ -16,14 +16,17 @@ from typing import Any, Final, Literal, Protocol
 from whohas.engine.sql import quote_identifier, string_literal
 from whohas.engine.statement import ResultColumn
 
-RemoteName = Literal["spark"]
+RemoteName = Literal["spark", "trino"]
 """The engines on other machines. Sail and Databricks are reached, and read SQL, as Spark."""
 
 EngineName = Literal["duckdb"] | RemoteName
 """The engines that a run can be executed on. `duckdb` is the embedded one."""
 
-ENGINE_TITLES: Final[Mapping[str, str]] = {"duckdb": "DuckDB", "spark": "Spark"}
+ENGINE_TITLES: Final[Mapping[str, str]] = {"duckdb": "DuckDB", "spark": "Spark", "trino": "Trino"}
 """Each engine's name for people."""
+
+OR_DUCKDB: Final = "Or run the report on DuckDB (`--engine duckdb`)."
+"""The end of messages about an engine that failed."""
 
 
 def engine_table_name(name: str) -> str:
@@ -84,6 +87,8 @@ class RemoteTable:
         version: the version of the Delta table; None if the snapshot has no rows of the table.
         columns: name and DuckDB type of each column; empty for a view.
         files: the Parquet files of that version, for engines that cannot read Delta tables.
+        partition: the column by which the files are divided; empty for none. Where it is null by the Delta log, the
+            files have an empty text.
     """
 
     name: str
@@ -91,6 +96,7 @@ class RemoteTable:
     version: int | None
     columns: tuple[tuple[str, str], ...]
     files: tuple[str, ...]
+    partition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +109,9 @@ class EngineAddress:
         token: the token to present; empty for none.
         session: the id of the session to open, a UUID.
         lost: the id of the session of the attempt before, which is ended first; empty for none.
-        folder: the folder, reachable by the engine under the same path, in which the engine writes rows.
+        folder: the folder, reachable by the engine under the same path, for the rows that it, or whohas for it, writes.
+        password: the password of the user in `url`, instead of a token; empty for none.
+        files: the beginning of the addresses by which the engine reaches folders, such as `local://`.
     """
 
     engine: RemoteName
@@ -112,6 +120,8 @@ class EngineAddress:
     session: str
     lost: str
     folder: str
+    password: str = field(default="", repr=False)
+    files: str = ""
 
 
 class RemoteEngine(Protocol):
@@ -149,6 +159,10 @@ def open_engine(address: EngineAddress) -> AbstractContextManager[RemoteEngine]:
     Raises:
         WhohasError: the engine cannot be reached or refuses the session; the message says why.
     """
+    if address.engine == "trino":
+        from whohas.engine.trino import open_trino
+
+        return open_trino(address)
     from whohas.engine.spark import open_spark
 
     return open_spark(address)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
-from whohas.engine.remote import EngineAddress, RemoteTable
+from whohas.engine.remote import OR_DUCKDB, EngineAddress, RemoteTable
 from whohas.errors import Unavailable, WhohasError
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ _TIDY: Final = ("spark.sql.connect.shuffleDependency.fileCleanup.enabled", "true
 
 _RETRIES: Final = 5
 """Attempts at a call that fails because the server cannot be reached; together they take about 17 seconds."""
-
-_REMEDY: Final = "Or run the report on DuckDB (`--engine duckdb`)."
 
 
 @contextmanager
@@ -67,7 +65,7 @@ def _connected(address: EngineAddress, id: str) -> SparkSession:
             from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
         raise Unavailable(
-            f"The client of Spark is not installed on this worker ({error}). Install `whohas[spark]`. {_REMEDY}"
+            f"The client of Spark is not installed on this worker ({error}). Install `whohas[spark]`. {OR_DUCKDB}"
         ) from error
     try:
         session = SparkSession.builder.remote(_connection_string(address, id)).create()
@@ -208,22 +206,22 @@ def _engine_error(error: Exception, address: EngineAddress, action: str = "run t
     host = address.url.partition("/;")[0]
     if "UNAUTHENTICATED" in words or "PERMISSION_DENIED" in words or "Invalid authentication token" in words:
         return Unavailable(
-            f"Spark at {host} refused the token of whohas: {words} Correct WHOHAS_SPARK_TOKEN. {_REMEDY}"
+            f"Spark at {host} refused the token of whohas: {words} Correct WHOHAS_SPARK_TOKEN. {OR_DUCKDB}"
         )
     if any(sign in words for sign in _GONE):
         return Unavailable(
             f"Spark at {host} cannot be reached, or ended while it ran the report: {words} Start it, or correct "
-            f"WHOHAS_SPARK_URL, and start the report again. {_REMEDY}"
+            f"WHOHAS_SPARK_URL, and start the report again. {OR_DUCKDB}"
         )
     cause = _root_cause(error) or str(error)
     if address.folder in cause or "No space left" in cause:
         return WhohasError(
             f"Spark at {host} could not write the rows: {words} It must be able to write to "
             f"{Path(address.folder).parent} (WHOHAS_SPARK_FOLDER), and have room there. Correct that, and start the "
-            f"report again. {_REMEDY}"
+            f"report again. {OR_DUCKDB}"
         )
     return WhohasError(
-        f"Spark at {host} could not {action}: {words} Correct that there, and start the report again. {_REMEDY}"
+        f"Spark at {host} could not {action}: {words} Correct that there, and start the report again. {OR_DUCKDB}"
     )
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import structlog
+from pydantic import SecretStr
 
-from whohas.engine.remote import ENGINE_TITLES, EngineAddress, EngineName
+from whohas.engine.remote import ENGINE_TITLES, EngineAddress, EngineName, RemoteName
 from whohas.errors import InvalidArguments, Unavailable
 from whohas.runs.models import Run
 from whohas.runs.plans import RunPlan
@@ -38,13 +39,21 @@ def parse_engine(arguments: Mapping[str, Any], settings: Settings) -> EngineName
     name = settings.engine if value in (None, "") else value
     name = name.lower() if isinstance(name, str) else name
     if name not in ENGINE_TITLES:
-        raise InvalidArguments(f"The argument engine must be {' or '.join(ENGINE_TITLES)}, not {str(value)[:60]!r}.")
-    if name == "spark" and settings.spark_url is None:
+        *others, last = ENGINE_TITLES
+        names = f"{', '.join(others)} or {last}"
+        raise InvalidArguments(f"The argument engine must be {names}, not {str(value)[:60]!r}.")
+    engine = cast("EngineName", name)
+    if engine != "duckdb" and _url(engine, settings) is None:
+        title = ENGINE_TITLES[engine]
         raise InvalidArguments(
-            "The argument engine is spark, and this server has no Spark. Set WHOHAS_SPARK_URL on it, or leave the "
-            "argument out."
+            f"The argument engine is {engine}, and this server has no {title}. Set WHOHAS_{engine.upper()}_URL on it, "
+            "or leave the argument out."
         )
-    return cast("EngineName", name)
+    return engine
+
+
+def _url(engine: RemoteName, settings: Settings) -> str | None:
+    return settings.spark_url if engine == "spark" else settings.trino_url
 
 
 def engine_address(engine: EngineName, run: Run, settings: Settings) -> EngineAddress | None:
@@ -55,20 +64,27 @@ def engine_address(engine: EngineName, run: Run, settings: Settings) -> EngineAd
     """
     if engine == "duckdb":
         return None
-    if settings.spark_url is None:
+    url = _url(engine, settings)
+    if url is None:
         raise Unavailable(
-            "This run is to be executed on Spark, and this worker has no address of it. Set WHOHAS_SPARK_URL on all "
-            "workers, and start the report again."
+            f"This run is to be executed on {ENGINE_TITLES[engine]}, and this worker has no address of it. Set "
+            f"WHOHAS_{engine.upper()}_URL on all workers, and start the report again."
         )
-    token = settings.spark_token
+    is_trino = engine == "trino"
     return EngineAddress(
         engine=engine,
-        url=settings.spark_url,
-        token=token.get_secret_value() if token is not None else "",
+        url=url,
+        token=_secret(settings.trino_token if is_trino else settings.spark_token),
         session=_session(run, run.attempt),
         lost=_session(run, run.attempt - 1) if run.attempt > 1 else "",
         folder=str(_folder(settings, run.id, run.attempt)),
+        password=_secret(settings.trino_password if is_trino else None),
+        files=settings.trino_files if is_trino else "",
     )
+
+
+def _secret(setting: SecretStr | None) -> str:
+    return setting.get_secret_value() if setting is not None else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ FILE_ARGUMENTS: Mapping[str, str] = {
     "detail": "readable: files for people (PDF, HTML) have labels, `Yes` and `No`, and times to the second, and leave "
     "out ids and columns without any value; an XLSX hides these. complete: every column under its technical name, with "
     "exact values. Default: readable. CSV, JSON and Parquet are always complete.",
-    "engine": "The engine that executes the run: duckdb, or spark where the server has one (`WHOHAS_SPARK_URL`). "
-    "Default: `WHOHAS_ENGINE`, duckdb. The rows are the same; a statement that is not translated is refused.",
+    "engine": "The engine that executes the run: duckdb, or spark or trino where the server has one "
+    "(`WHOHAS_SPARK_URL`, `WHOHAS_TRINO_URL`). Default: `WHOHAS_ENGINE`, duckdb. The rows are the same; a statement "
+    "that is not translated is refused.",
     "labels": "true: the header of an XLSX has labels, such as `Display name`, instead of technical names.",
 }
 """The arguments on files, and on the engine, that every report accepts, with descriptions for the reference pages."""

@@ -133,6 +133,7 @@ class RunPlan:
             self.versions.get(name),
             tuple((column.name, duckdb_type(column.type)) for column in TABLES[name].schema),
             tuple(f"{root}/{path}" for path in self.files[name]),
+            TABLES[name].partition or "",
         )
 
     def to_json(self) -> dict[str, Any]:
