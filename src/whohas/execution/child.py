@@ -60,8 +60,8 @@ twice as much as it uses."""
 _OOM_SCORE = 800
 """The child's `oom_score_adj`, -1,000 to 1,000: the kernel's OOM killer prefers processes with a higher score."""
 _SMALL_ROWS = 200_000
-"""A result of at most this many estimated rows is written in the order of its first table, ordered or not; a work of at
-most so many has one engine for all its statements."""
+"""A result of at most this many estimated rows is written in the order of its first table, ordered or not; a smaller
+work has one engine for all its statements."""
 
 _WIDE = 200
 """A statement with more columns than this is planned without the optimizers whose time grows with the square of the
