@@ -572,17 +572,21 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _engine_is_set_up(self) -> Settings:
-        for engine, url, reads in (("spark", self.spark_url, ("file", "s3")), ("trino", self.trino_url, ("file",))):
+        for engine, url in (("spark", self.spark_url), ("trino", self.trino_url)):
             if self.engine == engine and url is None:
                 raise ValueError(
                     f"engine is {engine}, and there is no {engine}_url: set WHOHAS_{engine.upper()}_URL too"
                 )
-            if url is not None and self.warehouse_address.scheme not in reads:
-                raise ValueError(
-                    f"{engine}_url is set, and warehouse_url is an address of {self.warehouse_address.scheme}://: "
-                    f"{engine.title()} reads a warehouse in a folder that it and whohas have at the same path"
-                    f"{', or in s3://' if 's3' in reads else ''}; leave one of them out"
-                )
+        if self.spark_url is not None and self.warehouse_address.scheme not in ("file", "s3"):
+            raise ValueError(
+                f"spark_url is set, and warehouse_url is an address of {self.warehouse_address.scheme}://: Spark reads "
+                "a warehouse in a folder that it and whohas have at the same path, or in s3://; leave one of them out"
+            )
+        if self.trino_url is not None and not self.warehouse_address.is_local:
+            raise ValueError(
+                "trino_url is set, and warehouse_url is an object store: Trino reads a warehouse in a folder that it "
+                "and whohas have at the same path; leave one of them out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -74,8 +74,8 @@ def test_all_formats_are_made_of_trinos_rows(services: Services) -> None:
     replay = services.on_demand.replay(run)
     assert replay.is_same
     shown = whohas(services.settings.home, "show", run.id)
-    assert "Engine:    Trino\n" in shown.stdout
-    assert "-- As Trino executed it:\n" in shown.stdout
+    assert "Engine:    Trino 476\n" in shown.stdout
+    assert "-- As Trino 476 executed it:\n" in shown.stdout
 
 
 def test_tables_of_a_session_end_with_it(services: Services, trino: Trino, schema: str) -> None:
