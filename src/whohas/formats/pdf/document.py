@@ -67,7 +67,9 @@ class Document:
             data = isal_zlib.compress(data, _LEVEL)
             facts += b"/Filter/FlateDecode"
         self._begin(number)
-        self._write(b"%d 0 obj\n<</Length %d%b>>\nstream\n%b\nendstream\nendobj\n" % (number, len(data), facts, data))
+        self._write(b"%d 0 obj\n<</Length %d%b>>\nstream\n" % (number, len(data), facts))
+        self._write(data)
+        self._write(b"\nendstream\nendobj\n")
 
     def finish(self, root: int, info: int, identity: bytes) -> None:
         """Write the cross-reference stream, without which the file is not a valid PDF.

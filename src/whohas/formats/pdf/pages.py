@@ -45,8 +45,7 @@ class Page:
         first: whether it is the first of its panel, whose header a screen reader reads.
         top: where the header row begins, in points from below.
         rows: how many it shows.
-        ground: what it draws below the rows.
-        body: the parts of what it draws for the rows.
+        ground: what it draws below the rows, `body` for the rows.
         kinds: the kind of each row, `ROW`, `HEADING` or `REST_OF_HEADING`; empty if all are rows.
     """
 
@@ -55,7 +54,7 @@ class Page:
     top: float
     rows: int
     ground: bytes
-    body: Sequence[bytes | memoryview]
+    body: bytes
     title: bytes = b""
     kinds: bytes = b""
 
@@ -118,12 +117,6 @@ class Frame:
         """Height of the header row, in points. It is equal in all panels, so that rows are at the same height."""
         return max(header.height for header in self.headers)
 
-    @cached_property
-    def max_lines(self) -> int:
-        """Maximum number of lines of a row; rows with more are divided."""
-        lines = max(1, int((self.row_space(self.layout.top) - 2 * ROW_PADDING) / LEADING))
-        return max(1, lines - _MOST_CONTINUED - 1) if self.grouped else lines
-
     def row_space(self, top: float) -> float:
         """Return the height for rows, in ems, on a page whose header row begins at `top`."""
         return (top - self.header_height - self.layout.bottom) / self.layout.size
@@ -182,18 +175,14 @@ class PageBatch:
     """Rows whose cells are set, a column each in `laid`.
 
     Attributes:
-        lines: number of lines of each row.
         groups: the group of each row, if groups only get bookmarks.
         headings: the headings of the groups that begin, if groups have headings.
-        drawn: operators of each row in each panel, if they do not depend on the page.
     """
 
     count: int
     laid: Sequence[ShapedColumn]
-    lines: np.ndarray
     groups: pa.StringArray | None
     headings: Headings | None = None
-    drawn: Sequence[pa.BinaryArray] | None = None
 
 
 def typeset_batches(
@@ -212,13 +201,7 @@ def typeset_batches(
                 groups = display_texts(
                     some.column(frame.group_column), frame.columns[frame.group_column].type, frame.zone
                 )
-            lines = _most(laid, some.num_rows)
-            begun = headings.typeset(some) if headings and some.num_rows else None
-            drawn = None
-            if frame.title_marks is None and headings is None and int(lines.max(initial=1)) <= frame.max_lines:
-                cells = [one.cells for one in laid]
-                drawn = [_drawn_rows(panel, cells, lines, None) for panel in frame.layout.panels]
-            yield PageBatch(some.num_rows, laid, lines, groups, begun, drawn)
+            yield PageBatch(some.num_rows, laid, groups, headings.typeset(some) if headings and some.num_rows else None)
 
 
 def _divided_batch(batch: pa.RecordBatch) -> Generator[pa.RecordBatch]:
@@ -304,24 +287,27 @@ class Pages:
         self.groups: list[BookmarkTarget] = []
         self.starts = array("Q")
         self.numbers = array("L")
+        self._most_lines = max(1, int((frame.row_space(frame.layout.top) - 2 * ROW_PADDING) / LEADING))
+        if frame.grouped:
+            self._most_lines = max(1, self._most_lines - _MOST_CONTINUED - 1)
         self._open = self._begin(top, True)
         self._open.title = title
 
     def add(self, batch: PageBatch) -> None:
         """Add rows to the open page, and finish each page that is full."""
         frame, laid = self._frame, batch.laid
-        lines = batch.lines
+        lines = _most(laid, batch.count)
         begins = self._begins(batch)
         cells = [one.cells for one in laid]
-        if int(lines.max(initial=1)) > self._frame.max_lines:
+        if int(lines.max(initial=1)) > self._most_lines:
             cells, lines, begins = self._divided(cells, lines, begins)
         if batch.headings is not None:
             self._add_groups(batch.headings, cells, lines, begins)
             return
         ends = np.cumsum(_heights(lines))
         chunks = list(self._chunks(ends))
-        drawn = batch.drawn or [
-            _drawn_rows(panel, cells, lines, self._marks(n, len(panel.columns), len(lines), chunks))
+        drawn = [
+            self._drawn(panel, cells, lines, self._marks(n, len(panel.columns), len(lines), chunks))
             for n, panel in enumerate(frame.layout.panels)
         ]
         places = np.flatnonzero(begins)
@@ -336,7 +322,7 @@ class Pages:
     ) -> None:
         """Add rows with the headings of the groups that begin."""
         panels = self._frame.layout.panels
-        pieces = heading_pieces(headings, max(1, self._frame.max_lines // 2), self._setter)
+        pieces = heading_pieces(headings, max(1, self._most_lines // 2), self._setter)
         strip = _Strip.of(lines, pieces, np.flatnonzero(begins)[pieces.headings])
         ends = np.cumsum(_heights(strip.lines))
         repeated = list(
@@ -352,7 +338,7 @@ class Pages:
             marks = self._group_marks(n, len(panel.columns), strip.kinds, chunks)
             of_rows = marks if marks is None else marks[strip.kinds == ROW]
             of_headings = marks if marks is None else marks[strip.kinds != ROW]
-            rows = _drawn_rows(panel, cells, lines, of_rows)
+            rows = self._drawn(panel, cells, lines, of_rows)
             above = _drawn_headings(pieces, of_headings, first=not n)
             drawn.append(pa.concat_arrays([rows, above]).take(pa.array(strip.order)))
         shown, kinds = strip.lines.astype(np.uint8).tobytes(), strip.kinds.astype(np.uint8).tobytes()
@@ -436,7 +422,7 @@ class Pages:
     def _turn(self) -> None:
         page, frame = self._open, self._frame
         if not page.rows:
-            self._out(Page(None, False, page.top, 0, b"", (), page.title))
+            self._out(Page(None, False, page.top, 0, b"", b"", page.title))
             self._count += 1
         else:
             size, inner = frame.layout.size, frame.layout.inner_width
@@ -451,7 +437,7 @@ class Pages:
             for panel, parts in enumerate(page.parts):
                 # only the first panel's first page shares its paper with the title block
                 title = page.title if not panel else b""
-                body = (before, *parts, b"ET\n")
+                body = b"".join((before, *parts, b"ET\n"))
                 self._out(Page(panel, page.first, page.top, page.rows, stripes, body, title, page.kinds))
             self._count += len(page.parts)
         self._open = self._begin(frame.layout.top, page.first and not page.rows)
@@ -499,7 +485,7 @@ class Pages:
         Returns:
             The cells by column, the number of lines of each row, and whether each row begins a group.
         """
-        most = self._frame.max_lines
+        most = self._most_lines
         counts = -(-lines // most)
         divided = [self._divided_cells(column, counts) for column in cells]
         parts = [min(most, left) for line in lines.tolist() for left in range(line, 0, -most)]
@@ -510,7 +496,7 @@ class Pages:
         return divided, np.array(parts, np.int64), shifted
 
     def _divided_cells(self, column: pa.BinaryArray, counts: np.ndarray) -> pa.BinaryArray:
-        most = self._frame.max_lines
+        most = self._most_lines
         divided: list[bytes] = []
         for cell, count in zip(column.to_pylist(), counts.tolist(), strict=True):
             if count == 1:
@@ -519,6 +505,32 @@ class Pages:
             lines = self._setter.split_cell(cell)
             divided += [self._setter.join_lines(lines[part * most : (part + 1) * most]) for part in range(count)]
         return pa.array(divided, pa.binary())
+
+    def _drawn(
+        self, panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, marks: np.ndarray | None
+    ) -> pa.BinaryArray:
+        """Return the operators of each row. They move from the start of its first text to that of the next row.
+
+        Args:
+            marks: the marked-content id of the first cell of each row; None if the document is not tagged.
+        """
+        steps = panel.column_steps()
+        parts: list[pa.BinaryArray | pa.BinaryScalar] = []
+        close = b")Tj" if marks is None else b")Tj EMC"
+        for place, column in enumerate(panel.columns):
+            move = join_tokens(close, operation(b"Td", steps[place - 1], 0)) if place else b""
+            if marks is None:
+                parts.append(_scalar(join_tokens(move, b"(")))
+            else:
+                opened = join_tokens(move, b"/TD<</MCID %d>>BDC", b"(")
+                parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
+            parts.append(cells[column])
+        # sum the moves as they are written, rounded, so that rows do not drift
+        back = -sum(round(step, 3) for step in steps[:-1])
+        high, which = np.unique(lines, return_inverse=True)
+        ends = [join_tokens(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
+        parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
+        return compute.binary_join_element_wise(*parts, b"")
 
     def _marks(self, panel: int, columns: int, count: int, chunks: Sequence[_Chunk]) -> np.ndarray | None:
         """Return the marked-content id (MCID) of the first cell of each row; None if the document is not tagged."""
@@ -582,33 +594,6 @@ class _Strip:
         order = np.argsort(np.concatenate((2 * np.arange(len(lines)) + 1, 2 * rows)), kind="stable")
         kinds = np.concatenate((np.full(len(lines), ROW), np.where(pieces.first, HEADING, REST_OF_HEADING)))
         return _Strip(order, kinds[order], np.concatenate((lines, pieces.lines))[order])
-
-
-def _drawn_rows(
-    panel: Panel, cells: Sequence[pa.BinaryArray], lines: np.ndarray, marks: np.ndarray | None
-) -> pa.BinaryArray:
-    """Return the operators of each row. They move from the start of its first text to that of the next row.
-
-    Args:
-        marks: the marked-content id of the first cell of each row; None if the document is not tagged.
-    """
-    steps = panel.column_steps()
-    parts: list[pa.BinaryArray | pa.BinaryScalar] = []
-    close = b")Tj" if marks is None else b")Tj EMC"
-    for place, column in enumerate(panel.columns):
-        move = join_tokens(close, operation(b"Td", steps[place - 1], 0)) if place else b""
-        if marks is None:
-            parts.append(_scalar(join_tokens(move, b"(")))
-        else:
-            opened = join_tokens(move, b"/TD<</MCID %d>>BDC", b"(")
-            parts.append(pa.array([opened % mark for mark in (marks + place).tolist()], pa.binary()))
-        parts.append(cells[column])
-    # sum the moves as they are written, rounded, so that rows do not drift
-    back = -sum(round(step, 3) for step in steps[:-1])
-    high, which = np.unique(lines, return_inverse=True)
-    ends = [join_tokens(close, operation(b"Td", back, -height), b"\n") for height in _heights(high).tolist()]
-    parts.append(_scalar(ends[0]) if len(ends) == 1 else pa.array(ends, pa.binary()).take(pa.array(which)))
-    return compute.binary_join_element_wise(*parts, b"")
 
 
 def _drawn_headings(pieces: HeadingPieces, marks: np.ndarray | None, first: bool) -> pa.BinaryArray:

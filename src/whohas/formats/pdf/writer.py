@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +64,8 @@ _WORD_END_WIDTH = 0.92
 """Width of the widest character after which a line may be broken, in ems."""
 _NODE = 256
 """Number of pages of a node of the page tree."""
+_AT_ONCE = 256
+"""Number of pages that are passed to the compressing thread at once."""
 _BOOKMARKS = 100
 """Approximate maximum number of bookmarks of a report without groups."""
 _SUMMARY_GAP = 6.0
@@ -103,43 +108,44 @@ def write(extract: Extract, path: Path, about: ReportMetadata, options: WriteOpt
         book = _PdfWriter(
             Document(file), layout, headers, [title.marks for title in titles], tagged, about, regular, readable
         )
-        for title in titles[:-1]:
-            book.add(Page(None, False, 0.0, 0, b"", (), title.drawn))
-        last = titles[-1]
-        names = [column.name for column in extract.rows.columns]
-        group = names.index(extract.rows.group) if extract.rows.group in names else None
-        frame = Frame(
-            columns,
-            None if readable else group,
-            layout,
-            headers,
-            options.zone,
-            len(last.marks) if tagged else None,
-            bool(above),
-            readable,
-        )
-        headings = None
-        if above and group is not None:
-            read = range(len(shown), len(shown) + len(above))
-            headings = HeadingTypesetter(
-                _headed(choice, above),
-                read,
-                read.stop,
+        with _aside(book.add) as out:
+            for title in titles[:-1]:
+                out(Page(None, False, 0.0, 0, b"", b"", title.drawn))
+            last = titles[-1]
+            names = [column.name for column in extract.rows.columns]
+            group = names.index(extract.rows.group) if extract.rows.group in names else None
+            frame = Frame(
+                columns,
+                None if readable else group,
+                layout,
+                headers,
                 options.zone,
-                frame.heading_room,
-                bold,
-                regular,
-                choice.nothing_in(shown),
+                len(last.marks) if tagged else None,
+                bool(above),
+                readable,
             )
-            places = (*shown, *above, group)
-        pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, book.add)
-        done = 0
-        batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
-        for batch in _ahead(typeset_batches(batches, frame, regular, headings)):
-            pages.add(batch)
-            done += batch.count
-            extract.on_rows(done)
-        pages.finish()
+            headings = None
+            if above and group is not None:
+                read = range(len(shown), len(shown) + len(above))
+                headings = HeadingTypesetter(
+                    _headed(choice, above),
+                    read,
+                    read.stop,
+                    options.zone,
+                    frame.heading_room,
+                    bold,
+                    regular,
+                    choice.nothing_in(shown),
+                )
+                places = (*shown, *above, group)
+            pages = Pages(frame, regular, last.bottom, last.drawn, len(titles) - 1, out)
+            done = 0
+            batches = extract.batches(extract.batch_size(_CELLS, _BYTES), dictionaries=True, places=places)
+            for batch in _ahead(typeset_batches(batches, frame, regular, headings)):
+                pages.add(batch)
+                done += batch.count
+                extract.on_rows(done)
+            pages.finish()
         heading_marks = frame.heading_marks if above else ()
         book.close(pages.groups or _ranges(pages, layout.top, done), (regular.face, bold.face), heading_marks)
     return ()
@@ -265,6 +271,52 @@ def _ahead(batches: Iterator[PageBatch]) -> Generator[PageBatch]:
             yield batch
 
 
+@contextmanager
+def _aside(take: Callable[[Page], None]) -> Generator[Callable[[Page], None]]:
+    """Open a queue of pages for a thread that calls `take` with each page in their order, as a context manager.
+
+    Yields:
+        A function that queues a page; it blocks while the queue is full.
+
+    Raises:
+        Exception: the first error of `take`, at the next page or when the context ends.
+    """
+    queue: Queue[list[Page]] = Queue(1)
+    faults: list[Exception] = []
+    waiting: list[Page] = []
+
+    def follow() -> None:
+        while pages := queue.get():
+            if faults:
+                continue  # empty the queue, or the producer would wait for ever
+            try:
+                for page in pages:
+                    take(page)
+            except Exception as fault:
+                faults.append(fault)
+
+    def put(page: Page) -> None:
+        nonlocal waiting
+        if faults:
+            raise faults[0]
+        waiting.append(page)
+        if len(waiting) == _AT_ONCE:
+            queue.put(waiting)
+            waiting = []
+
+    thread = Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield put
+        if waiting:
+            queue.put(waiting)
+    finally:
+        queue.put([])
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
 class _PdfWriter:
     """Writes pages into a PDF document, and the objects that all pages share."""
 
@@ -304,16 +356,15 @@ class _PdfWriter:
         if len(self._pages) % _NODE == 0:
             self._nodes.append(document.reserve_numbers())
         place = len(self._pages)
-        stream = document.reserve_numbers(3 if page.title else 2)
-        refs = b"%d 0 R" % stream
+        streams = [document.reserve_numbers()]
         if page.title:
             # Uncompressed: the texts that differ between runs have a fixed length, so that all offsets stay the same.
-            document.write_stream(stream, page.title, packed=False)
-            stream += 1
-            refs += b" %d 0 R" % stream
-        document.write_stream(stream, self._drawn(page, place))
-        number_of = stream + 1
+            document.write_stream(streams[0], page.title, packed=False)
+            streams.append(document.reserve_numbers())
+        document.write_stream(streams[-1], self._drawn(page, place))
+        number_of = document.reserve_numbers()
         self._pages.append(number_of)
+        refs = b" ".join(b"%d 0 R" % one for one in streams)
         more = b"/StructParents %d/Tabs/S" % place if self._tagged else b""
         document.write_compressed_object(number_of, b"<</Type/Page/Parent %d 0 R/Resources %d 0 R/Contents[%b]%b>>" % (
             self._nodes[-1], self._resources, refs, more,
@@ -326,7 +377,7 @@ class _PdfWriter:
     def _drawn(self, page: Page, place: int) -> bytes:
         # Joined as they are, for speed: each of these parts ends in white space, so that no tokens meet.
         return b"".join((
-            b"/Artifact BMC\n", page.ground, b"EMC\n", self._header(page), *page.body,
+            b"/Artifact BMC\n", page.ground, b"EMC\n", self._header(page), page.body,
             b"/Artifact BMC ", self._foot(place), b" EMC\n",
         ))  # fmt: skip
 
