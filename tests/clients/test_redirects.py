@@ -15,7 +15,7 @@ import pytest
 from sdk import go_program, python_sdk
 
 from factories import link_copy
-from gates import Gate, gated, settings_of
+from gates import Gate, gated
 from support import ACME, Server, result_when_over, serving
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -40,7 +40,7 @@ def server(acme_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with ExitStack() as stack:
         store = stack.enter_context(gated(Gate(answers=lambda environ: TWO_WAYS if with_token(environ) else None)))
         address = store.endpoint.replace("127.0.0.1", "localhost")
-        settings = {**settings_of(store, store.new_bucket()), "AWS_ENDPOINT_URL": address}
+        settings = {**store.files_in(store.new_bucket()), "AWS_ENDPOINT_URL": address}
         yield stack.enter_context(serving(home, **settings, WHOHAS_DOWNLOADS="redirect"))
 
 

@@ -149,16 +149,7 @@ class KeyTable:
         try:
             content = store.read(MASTER_KEY)
         except FileNotFoundError:
-            with self._database.connect() as connection:
-                if connection.execute(sa.select(key_table.c.name).limit(1)).first() is not None:
-                    raise Unavailable(
-                        f"{self._master} is missing: it encrypts the keys in the database. Restore it from a backup of "
-                        "the store, or copy it if the files of runs were moved."
-                    ) from None
-            store.probe()  # two hosts that start at once must not both create one
-            with suppress(ObjectExists):
-                store.create(MASTER_KEY, secrets.token_hex(32).encode())
-            content = store.read(MASTER_KEY)
+            content = self._first_master_key(store)
         try:
             key = bytes.fromhex(content.decode("ascii"))
         except ValueError:
@@ -166,6 +157,26 @@ class KeyTable:
         if len(key) != 32:
             raise Unavailable(f"{self._master} is damaged: it has not 64 hex digits. Restore it from a backup.")
         return key
+
+    def _first_master_key(self, store: ObjectStore) -> bytes:
+        """Create the master key unless there are keys already, and return it.
+
+        Another host may do the same at the same time: then its master key is returned, and it may have added keys by
+        now.
+        """
+        with self._database.connect() as connection:
+            has_keys = connection.execute(sa.select(key_table.c.name).limit(1)).first() is not None
+        if not has_keys:
+            store.probe()  # two hosts that start at once must not both create one
+            with suppress(ObjectExists):
+                store.create(MASTER_KEY, secrets.token_hex(32).encode())
+        try:
+            return store.read(MASTER_KEY)
+        except FileNotFoundError:
+            raise Unavailable(
+                f"{self._master} is missing: it encrypts the keys in the database. Restore it from a backup of the "
+                "store, or copy it if the files of runs were moved."
+            ) from None
 
     def read(self) -> dict[str, str]:
         with self._database.connect() as connection:
