@@ -18,6 +18,7 @@ import pytest
 from asking import get
 from patience import PATIENCE_SECONDS, until
 from ports import free_ports
+from pypi import installed
 
 _MAIN = sys.modules["__main__"]
 if _MAIN.__spec__ is None and not hasattr(_MAIN, "__file__"):
@@ -25,7 +26,6 @@ if _MAIN.__spec__ is None and not hasattr(_MAIN, "__file__"):
     _MAIN.__file__ = __file__
 
 SPARK = "4.2.0"
-_CACHE = Path(__file__).resolve().parent.parent / ".cache"
 
 
 @contextmanager
@@ -189,18 +189,4 @@ def _java_home() -> Path:
 
 def _spark_home() -> Path:
     """Return the folder of Apache Spark, which is installed from its package when it is not there."""
-    folder = _CACHE / f"spark-{SPARK}"
-    home = folder / "pyspark"
-    if not home.is_dir():
-        made = folder.with_name(f"{folder.name}-{os.getpid()}")
-        uv = shutil.which("uv") or str(_CACHE.parent / ".tools" / "bin" / "uv")
-        command = [uv, "pip", "install", "--quiet", "--target", str(made), "--no-deps", f"pyspark=={SPARK}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-        if done.returncode:
-            pytest.skip(f"Apache Spark cannot be fetched: {done.stderr[-300:]}")
-        # another test process may fetch it at the same time: whoever renames first wins
-        if folder.is_dir():
-            shutil.rmtree(made)
-        else:
-            made.replace(folder)
-    return home
+    return installed("pyspark", SPARK) / "pyspark"
